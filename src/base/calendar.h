@@ -1,0 +1,65 @@
+/*
+ * calendar.h - civil time (proleptic Gregorian) to and from int64 nanoseconds since 1970-01-01T00:00Z, and time zones.
+ *
+ * Inside afluxo all time is UTC nanoseconds; these calls serve the edges. int64 reaches from 1677-09-21 to 2262-04-11:
+ * what lies outside is refused, never wrapped.
+ */
+#ifndef AF_BASE_CALENDAR_H
+#define AF_BASE_CALENDAR_H
+#include "base/error.h"
+#include "base/slice.h"
+
+#define AF_NS_PER_S INT64_C(1000000000)
+#define AF_NS_PER_DAY (INT64_C(86400) * AF_NS_PER_S)
+
+struct af_civil {
+    int32_t year;
+    uint8_t month, day;       /* 1-based */
+    uint8_t hour, minute, second;
+    uint32_t nanosecond;
+};
+
+int64_t af_days_from_civil(int32_t year, unsigned month, unsigned day); /* days since 1970-01-01 */
+void af_civil_from_ns(int64_t ns, struct af_civil *out);               /* UTC */
+bool af_civil_to_ns(const struct af_civil *civil, int64_t *out_ns);     /* false: no such date, or out of range */
+
+/* 2024-01-02T03:04:05.000000006Z with exactly `digits` (0..9) decimals; returns the end. Room for 40 bytes. */
+char *af_rfc3339_print(char *dst, int64_t ns, unsigned digits);
+char *af_date_print(char *dst, int32_t days); /* 2024-01-02 (also years outside 0..9999, with sign) */
+
+/*
+ * A date or date and time in the shapes met in files: YYYY-MM-DD, then nothing or [T ]HH:MM[:SS[.fraction]], then nothing or
+ * Z or +HH:MM / -HH:MM / +HHMM; also DD/MM/YYYY (Brazilian) with the same tails. Fractions beyond nanoseconds are
+ * cut. Hour 24 with 00:00 is the next day's midnight. On success *out_has_zone says whether the text itself had an offset
+ * (then *out_ns is UTC); otherwise *out_ns is the wall time as if UTC. The whole slice must match.
+ */
+bool af_time_parse(struct af_slice text, int64_t *out_ns, bool *out_has_zone);
+
+/* A zone: UTC, a fixed offset, or America/Sao_Paulo with its whole summer-time history (built in; from the public IANA
+ * data: DST of 1985..2019, gap at midnight forward, overlap 23:00 back). */
+enum af_zone_kind { AF_ZONE_FIXED, AF_ZONE_SAO_PAULO };
+struct af_zone {
+    enum af_zone_kind kind;
+    int32_t offset_s; /* of FIXED, east of UTC positive */
+};
+
+/* "UTC", "Z", "+HH:MM", "-03:00", "America/Sao_Paulo"; other names AF_EUNSUPPORTED. */
+AF_MUST_CHECK enum af_status af_zone_parse(struct af_slice name, struct af_zone *out, struct af_error *err);
+
+enum af_local { AF_LOCAL_UNIQUE, AF_LOCAL_GAP, AF_LOCAL_OVERLAP, AF_LOCAL_RANGE };
+/* Wall time (as if UTC) to UTC. In an overlap the first (summer-time) instant is taken; in a gap the wall time is shifted
+ * forward by the gap's length; AF_LOCAL_RANGE: not representable (out is untouched). */
+enum af_local af_zone_to_utc(const struct af_zone *zone, int64_t wall_ns, int64_t *out_ns);
+int64_t af_zone_to_wall(const struct af_zone *zone, int64_t utc_ns);
+
+/* Same for a column, cheap when neighbours share an offset (a cached span of equal offset). Values that are not
+ * AF_LOCAL_UNIQUE are handed to `odd` (may be NULL) with their row. */
+void af_zone_to_utc_column(const struct af_zone *zone, const int64_t *wall_ns, size_t count, int64_t *out_ns,
+                           void (*odd)(void *ctx, size_t row, enum af_local what), void *ctx);
+
+/* floor(a / b) for b > 0. */
+static inline int64_t af_floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+#endif

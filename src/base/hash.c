@@ -1,0 +1,8 @@
+/* hash.c - the one home of xxhash.h. */
+#include "base/hash.h"
+#include <xxhash.h>
+
+uint64_t af_hash_bytes(const void *bytes, size_t len, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, len, seed);
+}

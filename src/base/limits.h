@@ -1,0 +1,47 @@
+/*
+ * limits.h - every ceiling in one place; docs/limits.md is printed from it (tools/limits.awk).
+ * One line each: name = value, and in the comment what it bounds. Sizes in bytes unless the name says otherwise.
+ */
+#ifndef AF_BASE_LIMITS_H
+#define AF_BASE_LIMITS_H
+
+enum af_limits {
+    /* data */
+    AF_BATCH_ROWS = 16384,                  /* rows a batch holds at most */
+    AF_BATCH_TEXT_BYTES_MAX = 32 << 20,     /* bytes of text in one batch; a reader cuts the batch before */
+    AF_COLUMNS_MAX = 10000,                 /* columns of one table */
+    AF_STRING_BYTES_MAX = 16 << 20,         /* one string value */
+
+    /* parquet */
+    AF_PARQUET_FOOTER_BYTES_MAX = 256 << 20, /* footer of a file; also never more than the file */
+    AF_PARQUET_PAGE_BYTES_MAX = 512 << 20,   /* one page, uncompressed */
+    AF_PARQUET_DICT_BYTES_MAX = 128 << 20,   /* one dictionary page, uncompressed */
+    AF_PARQUET_HEADER_BYTES_MAX = 1 << 20,   /* one page header */
+    AF_PARQUET_SCHEMA_DEPTH_MAX = 64,        /* nesting of a schema */
+    AF_PARQUET_SCHEMA_NODES_MAX = 100000,    /* elements of a schema */
+
+    /* csv */
+    AF_CSV_LINE_BYTES_MAX = 4 << 20, /* one record, quoted line ends included */
+    AF_CSV_COLUMNS_MAX = 4096,       /* cells of a record */
+
+    /* line protocol and series */
+    AF_LP_LINE_BYTES_MAX = 64 << 20, /* one line */
+    AF_LP_KEY_BYTES_MAX = 65535,     /* series key + 4 + field name, InfluxDB's own limit */
+    AF_SERIES_BYTES_MAX = 24 << 20,  /* keys a series set holds before it starts over */
+    AF_TAGS_MAX = 256,               /* tags of one series */
+    AF_FIELDS_MAX = 1024,            /* fields of one mapping */
+
+    /* mapping */
+    AF_YAML_BYTES_MAX = 1 << 20, /* a mapping or configuration file */
+    AF_YAML_DEPTH_MAX = 32,      /* nesting in it */
+    AF_YAML_NODES_MAX = 100000,  /* nodes in it, aliases expanded */
+
+    /* sink */
+    AF_SINK_LANES_MAX = 64,          /* connections to a store */
+    AF_SINK_BATCH_LINES = 10000,     /* lines of a request, by default */
+    AF_SINK_BATCH_BYTES = 4 << 20,   /* bytes of a request before compression, by default */
+    AF_SINK_QUEUE_BLOCKS = 4,        /* blocks waiting for one lane */
+    AF_HTTP_ANSWER_BYTES_MAX = 8 << 20, /* an answer that is kept whole */
+    AF_JSON_DEPTH_MAX = 64,          /* nesting of JSON read from others */
+};
+#endif

@@ -1,0 +1,59 @@
+/*
+ * http.h - an HTTP client over libcurl: one connection kept alive, one thread at a time.
+ *
+ * TLS certificates are verified unless asked not to. Authorization and other secret headers never appear in messages. A client
+ * is made per thread (per sink lane); af_http_init is called once by the program.
+ */
+#ifndef AF_NET_HTTP_H
+#define AF_NET_HTTP_H
+#include "base/buf.h"
+
+struct af_http_options {
+    uint32_t connect_timeout_ms; /* 0: 10,000 */
+    uint32_t stall_timeout_ms;   /* no byte either way for this long: AF_EIO; 0: 30,000 */
+    uint32_t total_timeout_ms;   /* of one request; 0: none */
+    bool skip_verify;            /* accept any certificate */
+    const char *ca_file;         /* NULL: the system's */
+    const char *user_agent;      /* NULL: "afluxo/<version>" */
+};
+
+struct af_http_request {
+    const char *method;            /* "GET", "POST", "DELETE" */
+    const char *url;
+    const char *const *headers;    /* "Name: value", NULL-terminated; may be NULL */
+    struct af_slice body;
+    /* Where the answer's body goes when its status is 200..299; NULL: kept in answer->body. Returning anything but AF_OK ends the
+     * request with that status. Compressed answers (gzip) arrive decompressed. */
+    enum af_status (*on_body)(void *ctx, struct af_slice bytes, struct af_error *err);
+    void *ctx;
+    const bool *cancel;            /* polled; may be NULL */
+};
+
+struct af_http_answer {
+    int status;                    /* 200 ... */
+    uint32_t retry_after_ms;       /* of Retry-After (seconds or a date); 0: none. At most one day */
+    char content_type[96];
+    char influx_version[64];       /* X-Influxdb-Version, "" if absent */
+    char influx_error[1025];       /* X-Influxdb-Error / X-Platform-Error-Code's message, "" if absent */
+    struct af_buf body;            /* at most AF_HTTP_ANSWER_BYTES_MAX; longer bodies of failures are cut, of successes AF_ELIMIT */
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+};
+void af_http_answer_init(struct af_http_answer *answer);
+void af_http_answer_done(struct af_http_answer *answer);
+
+void af_http_init(void); /* idempotent, thread-safe */
+
+struct af_http;
+AF_MUST_CHECK enum af_status af_http_new(const struct af_http_options *options, struct af_http **out, struct af_error *err);
+void af_http_free(struct af_http *http);
+
+/*
+ * Send and wait. AF_OK whenever a complete answer with any status came; the caller judges answer->status.
+ *   AF_EIO        no connection, reset, cut short, stalled, timed out, TLS failure (the message says what to check)
+ *   AF_EINVAL     not a URL
+ *   AF_ECANCELED  *cancel became true
+ */
+AF_MUST_CHECK enum af_status af_http_send(struct af_http *http, const struct af_http_request *request,
+                                          struct af_http_answer *answer, struct af_error *err);
+#endif

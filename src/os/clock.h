@@ -1,0 +1,23 @@
+/*
+ * clock.h - the time, sleeping, randomness, interruption and the terminal: what the process gets from its surroundings.
+ */
+#ifndef AF_OS_CLOCK_H
+#define AF_OS_CLOCK_H
+#include "base/error.h"
+
+int64_t af_clock_now_ns(void);  /* UTC since 1970 */
+int64_t af_clock_mono_ns(void); /* only differences mean something */
+void af_clock_sleep_ms(uint32_t ms);
+
+void af_random_bytes(void *dst, size_t len); /* from the kernel; for ids and jitter seeds */
+
+/* SIGINT and SIGTERM set a flag instead of ending the process; the second SIGINT ends it at once. SIGPIPE is ignored. */
+void af_interrupt_install(void);
+bool af_interrupted(void);
+
+bool af_tty_is(int fd);
+unsigned af_tty_columns(int fd); /* 80 if unknown */
+
+/* Peak resident set of this process, bytes. */
+uint64_t af_memory_peak(void);
+#endif
