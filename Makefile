@@ -3,13 +3,19 @@
 BUILD ?= build
 CC ?= gcc
 CLANG ?= clang-14
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
 # Restrict to some folders of src/ while working on them: make unit DIRS="base codec"
 DIRS ?= $(patsubst src/%/,%,$(sort $(dir $(shell find src -name '*.c'))))
+# V=1 shows whole commands
+Q = $(if $(V),,@)
+say = @$(if $(V),true,echo "  $(1)")
 
 LIBS = -lcurl -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -lyajl -lxxhash -lpthread -lm
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Werror
-CBASE = -std=c17 -D_GNU_SOURCE $(WARN) -Isrc -I. -fno-strict-aliasing -fvisibility=hidden -MMD -MP
-REL_FLAGS = -O3 -g1 -DNDEBUG -fPIC
+CBASE = -std=c17 -D_GNU_SOURCE $(WARN) -Isrc -I. -fno-strict-aliasing -MMD -MP
+# gcc's -Wmaybe-uninitialized is a guess that -O3's inlining makes worse; the test build (-O1) keeps it, clang has its exact kin.
+REL_FLAGS = -O3 -g1 -DNDEBUG -fPIC -Wno-maybe-uninitialized
 TEST_FLAGS = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAF_TEST_BUILD
 TSAN_FLAGS = -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DAF_TEST_BUILD
 FUZZ_FLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DAF_TEST_BUILD
@@ -19,55 +25,89 @@ SRC_TEST := $(filter %_test.c,$(SRC_ALL))
 SRC_FUZZ := $(filter %_fuzz.c,$(SRC_ALL))
 SRC_BENCH := $(filter %_bench.c,$(SRC_ALL))
 SRC_LIB := $(filter-out %_test.c %_fuzz.c %_bench.c src/cli/main.c,$(SRC_ALL))
-TEST_LIB := $(wildcard test/lib/*.c)
+TEST_LIB := $(filter-out test/lib/fuzz_main.c,$(wildcard test/lib/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
 .DEFAULT_GOAL := all
-.PHONY: all help clean unit tsan-unit fuzzers benches FORCE
+.PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench fuzz tidy clang-suite tsan \
+        install deb docs
 all: $(BUILD)/afluxo $(BUILD)/libafluxo.a $(BUILD)/libafluxo.so
+
+help:
+	@echo "make demo        install what is missing, build, move sample data into a real InfluxDB and verify it"
+	@echo "make test        install what the tests need, run all core tests (last line: N passed, N failed)"
+	@echo "make             build/afluxo and build/libafluxo.{a,so}"
+	@echo "make check-all   the core tests and those that need PyPI"
+	@echo "make bench       benchmarks beside their peers, as ratios"
+	@echo "make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (F=parquet: only those)"
+	@echo "make tsan        the concurrent rooms' tests under ThreadSanitizer"
+	@echo "make tidy        layers, headers, banned calls, sizes of functions"
+	@echo "make install PREFIX=/usr/local   and   make deb"
 
 # --- release -------------------------------------------------------------------------------------------------------------
 $(BUILD)/rel/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CBASE) $(REL_FLAGS) -c $< -o $@
+	$(call say,CC $<)
+	$(Q)$(CC) $(CBASE) $(REL_FLAGS) -c $< -o $@
 $(BUILD)/libafluxo.a: $(call obj,rel,$(SRC_LIB))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,LD $@)
+	$(Q)ar rcs $@ $^
 $(BUILD)/libafluxo.so: $(call obj,rel,$(SRC_LIB))
-	$(CC) -shared -o $@ $^ $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) -shared -o $@ $^ $(LIBS)
 $(BUILD)/afluxo: $(BUILD)/rel/src/cli/main.o $(BUILD)/libafluxo.a
-	$(CC) -o $@ $^ $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) -o $@ $^ $(LIBS)
 
 # --- tests: one program with every unit test, under ASan and UBSan; tsan: the same under TSan ------------------------------------------
 $(BUILD)/asan/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CBASE) $(TEST_FLAGS) -c $< -o $@
+	$(call say,CC asan $<)
+	$(Q)$(CC) $(CBASE) $(TEST_FLAGS) -c $< -o $@
 $(BUILD)/unit: $(call obj,asan,$(SRC_LIB) $(SRC_TEST) $(TEST_LIB))
-	$(CC) $(TEST_FLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(TEST_FLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/afluxo-asan: $(call obj,asan,$(SRC_LIB) src/cli/main.c)
-	$(CC) $(TEST_FLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(TEST_FLAGS) -o $@ $^ $(LIBS)
 unit: $(BUILD)/unit
 	$(BUILD)/unit $(ONLY)
 $(BUILD)/tsan/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CBASE) $(TSAN_FLAGS) -c $< -o $@
+	$(call say,CC tsan $<)
+	$(Q)$(CC) $(CBASE) $(TSAN_FLAGS) -c $< -o $@
 $(BUILD)/unit-tsan: $(call obj,tsan,$(SRC_LIB) $(SRC_TEST) $(TEST_LIB))
-	$(CC) $(TSAN_FLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(TSAN_FLAGS) -o $@ $^ $(LIBS)
 tsan-unit: $(BUILD)/unit-tsan
 	$(BUILD)/unit-tsan $(ONLY)
 
 # --- fuzzers: with libFuzzer under clang; test/lib/fuzz_main.c replays the corpus where there is no clang -----------------------------
 $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(CLANG) $(CBASE) $(FUZZ_FLAGS) -c $< -o $@
+	$(call say,CC fuzz $<)
+	$(Q)$(CLANG) $(CBASE) $(FUZZ_FLAGS) -c $< -o $@
 FUZZERS := $(patsubst %.c,$(BUILD)/fuzz/%,$(notdir $(SRC_FUZZ)))
 define fuzz_rule
 $(BUILD)/fuzz/$(notdir $(1:.c=)): $(call obj,fuzz,$(SRC_LIB) $(1))
-	$(CLANG) $(subst fuzzer-no-link,fuzzer,$(FUZZ_FLAGS)) -o $$@ $$^ $(LIBS)
+	@mkdir -p $$(@D)
+	$$(call say,LD $$@)
+	$(Q)$(CLANG) $(subst fuzzer-no-link,fuzzer,$(FUZZ_FLAGS)) -o $$@ $$^ $(LIBS)
 endef
 $(foreach f,$(SRC_FUZZ),$(eval $(call fuzz_rule,$(f))))
 fuzzers: $(FUZZERS)
+# The same targets over their corpus, with the sanitizer build of the tests: what make test runs.
+REPLAYERS := $(patsubst %.c,$(BUILD)/replay/%,$(notdir $(SRC_FUZZ)))
+define replay_rule
+$(BUILD)/replay/$(notdir $(1:.c=)): $(call obj,asan,$(SRC_LIB) $(1) test/lib/fuzz_main.c)
+	@mkdir -p $$(@D)
+	$$(call say,LD $$@)
+	$(Q)$(CC) $(TEST_FLAGS) -o $$@ $$^ $(LIBS)
+endef
+$(foreach f,$(SRC_FUZZ),$(eval $(call replay_rule,$(f))))
+replayers: $(REPLAYERS)
 
 # --- benches: a program each, release flags --------------------------------------------------------------------------------
 define bench_rule
@@ -77,6 +117,56 @@ $(BUILD)/bench/$(notdir $(1:.c=)): $(BUILD)/rel/$(1:.c=.o) $(BUILD)/libafluxo.a
 endef
 $(foreach f,$(SRC_BENCH),$(eval $(call bench_rule,$(f))))
 benches: $(patsubst %.c,$(BUILD)/bench/%,$(notdir $(SRC_BENCH)))
+
+# --- what people type ------------------------------------------------------------------------------------------------------------
+demo:
+	@tools/install.sh core influxdb
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/afluxo
+	@tools/demo.sh $(BUILD)/afluxo
+test:
+	@tools/install.sh core influxdb test
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/unit $(BUILD)/afluxo-asan replayers
+	@BUILD=$(BUILD) tools/test.sh core
+check-extra:
+	@tools/install.sh core influxdb test extra
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@BUILD=$(BUILD) tools/test.sh extra
+check-all:
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory check-extra
+bench:
+	@tools/install.sh core influxdb extra
+	@$(MAKE) --no-print-directory -j$$(nproc) all benches
+	@BUILD=$(BUILD) bench/run.sh
+fuzz:
+	@tools/install.sh core fuzz
+	@$(MAKE) --no-print-directory -j$$(nproc) fuzzers
+	@BUILD=$(BUILD) SECONDS_EACH=$(FUZZ_SECONDS) ONLY="$(F)" tools/fuzz.sh
+tsan:
+	@tools/install.sh core influxdb test
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/unit-tsan
+	@$(BUILD)/unit-tsan src/sink/ src/ingest/ src/store/ src/net/ src/remote/ src/os/ src/data/ src/verify/
+tidy:
+	@tools/tidy.sh
+# The whole program under clang, warnings as errors: one test.
+clang-suite:
+	@if $(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=$(CLANG) -j$$(nproc) $(BUILD)/clang/afluxo; \
+	then echo "1 passed, 0 failed"; else echo "0 passed, 1 failed"; fi
+
+docs: docs/limits.md
+docs/limits.md: src/base/limits.h tools/limits.awk
+	awk -f tools/limits.awk $< >$@
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1 \
+	           $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(BUILD)/afluxo $(DESTDIR)$(PREFIX)/bin/afluxo
+	install -m 644 $(BUILD)/libafluxo.a $(BUILD)/libafluxo.so $(DESTDIR)$(PREFIX)/lib/
+	$(BUILD)/afluxo man >$(DESTDIR)$(PREFIX)/share/man/man1/afluxo.1
+	$(BUILD)/afluxo completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/afluxo
+	$(BUILD)/afluxo completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/afluxo.fish
+deb: all
+	@tools/deb.sh $(BUILD)
 
 clean:
 	rm -rf $(BUILD)

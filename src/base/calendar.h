@@ -28,10 +28,11 @@ char *af_rfc3339_print(char *dst, int64_t ns, unsigned digits);
 char *af_date_print(char *dst, int32_t days); /* 2024-01-02 (also years outside 0..9999, with sign) */
 
 /*
- * A date or date and time in the shapes met in files: YYYY-MM-DD, then nothing or [T ]HH:MM[:SS[.fraction]], then nothing or
- * Z or +HH:MM / -HH:MM / +HHMM; also DD/MM/YYYY (Brazilian) with the same tails. Fractions beyond nanoseconds are
- * cut. Hour 24 with 00:00 is the next day's midnight. On success *out_has_zone says whether the text itself had an offset
- * (then *out_ns is UTC); otherwise *out_ns is the wall time as if UTC. The whole slice must match.
+ * A date or date and time in the shapes met in files: YYYY-MM-DD or DD/MM/YYYY (Brazilian), then nothing or
+ * [T ]HH:MM[:SS[.fraction]], then (after a time only) nothing or Z, +HH:MM, +HHMM, +HH or the same with '-'. Fractions beyond
+ * nanoseconds are cut. Hour 24 with 00:00 is the next day's midnight; second 60 is refused. On success *out_has_zone says
+ * whether the text itself had an offset (then *out_ns is UTC); otherwise *out_ns is the wall time as if UTC. The whole slice
+ * must match.
  */
 bool af_time_parse(struct af_slice text, int64_t *out_ns, bool *out_has_zone);
 
@@ -43,6 +44,9 @@ struct af_zone {
     int32_t offset_s; /* of FIXED, east of UTC positive */
 };
 
+/* Z, +HH:MM, +HHMM, +HH and the same with '-', whole slice: seconds east of UTC. */
+bool af_offset_parse(struct af_slice text, int32_t *out_s);
+
 /* "UTC", "Z", "+HH:MM", "-03:00", "America/Sao_Paulo"; other names AF_EUNSUPPORTED. */
 AF_MUST_CHECK enum af_status af_zone_parse(struct af_slice name, struct af_zone *out, struct af_error *err);
 
@@ -50,10 +54,10 @@ enum af_local { AF_LOCAL_UNIQUE, AF_LOCAL_GAP, AF_LOCAL_OVERLAP, AF_LOCAL_RANGE 
 /* Wall time (as if UTC) to UTC. In an overlap the first (summer-time) instant is taken; in a gap the wall time is shifted
  * forward by the gap's length; AF_LOCAL_RANGE: not representable (out is untouched). */
 enum af_local af_zone_to_utc(const struct af_zone *zone, int64_t wall_ns, int64_t *out_ns);
-int64_t af_zone_to_wall(const struct af_zone *zone, int64_t utc_ns);
+int64_t af_zone_to_wall(const struct af_zone *zone, int64_t utc_ns); /* stops at the ends of int64 */
 
 /* Same for a column, cheap when neighbours share an offset (a cached span of equal offset). Values that are not
- * AF_LOCAL_UNIQUE are handed to `odd` (may be NULL) with their row. */
+ * AF_LOCAL_UNIQUE are handed to `odd` (may be NULL) with their row; out of range, out_ns is the wall time. In place is fine. */
 void af_zone_to_utc_column(const struct af_zone *zone, const int64_t *wall_ns, size_t count, int64_t *out_ns,
                            void (*odd)(void *ctx, size_t row, enum af_local what), void *ctx);
 

@@ -43,5 +43,16 @@ enum af_limits {
     AF_SINK_QUEUE_BLOCKS = 4,        /* blocks waiting for one lane */
     AF_HTTP_ANSWER_BYTES_MAX = 8 << 20, /* an answer that is kept whole */
     AF_JSON_DEPTH_MAX = 64,          /* nesting of JSON read from others */
+
+    /* ingest and verify */
+    AF_SOURCES_MAX = 1000000,           /* files of one run */
+    AF_PATH_BYTES_MAX = 4096,           /* one path */
+    AF_WORKERS_MAX = 64,                /* threads that map and encode */
+    AF_UNIT_ROWS = 1 << 20,             /* rows of a text file that a journal entry stands for (Parquet: a row group) */
+    AF_BATCH_ARENA_BYTES_MAX = 256 << 20, /* all memory of one batch on its way */
+    AF_STDIN_BYTES_MAX = 1 << 30,       /* a table read from standard input */
+    AF_VERIFY_TABLE_ENTRIES = 65536,    /* series-days a worker holds before it writes a sorted run */
+    AF_VERIFY_KEYS_MAX = 1 << 20,       /* series-days compared point by point in one round */
+    AF_VERIFY_EXAMPLES = 20,            /* differences a report names */
 };
 #endif

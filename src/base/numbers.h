@@ -12,7 +12,7 @@
 #include "base/slice.h"
 
 enum {
-    AF_F64_TEXT_MAX = 32, /* what af_f64_print may write, scratch included */
+    AF_F64_TEXT_MAX = 40, /* what af_f64_print may write, scratch included; the text itself has at most 25 */
     AF_I64_TEXT_MAX = 24,
 };
 

@@ -14,6 +14,8 @@ void af_random_bytes(void *dst, size_t len); /* from the kernel; for ids and jit
 /* SIGINT and SIGTERM set a flag instead of ending the process; the second SIGINT ends it at once. SIGPIPE is ignored. */
 void af_interrupt_install(void);
 bool af_interrupted(void);
+/* The same flag, to be handed to calls that poll a `cancel`. */
+const bool *af_interrupt_flag(void);
 
 bool af_tty_is(int fd);
 unsigned af_tty_columns(int fd); /* 80 if unknown */

@@ -34,7 +34,8 @@ bool af_json_f64(const struct af_json *node, double *out);
 /* Called in document order; numbers as written. Returning anything but AF_OK stops the parse with that status. Slices live for
  * the call only. */
 struct af_json_handler {
-    enum af_status (*value)(void *ctx, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err); /* scalars */
+    /* scalars */
+    enum af_status (*value)(void *ctx, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err);
     enum af_status (*begin)(void *ctx, enum af_json_kind kind, struct af_error *err);
     enum af_status (*end)(void *ctx, enum af_json_kind kind, struct af_error *err);
     enum af_status (*key)(void *ctx, struct af_slice key, struct af_error *err);
@@ -44,6 +45,7 @@ struct af_json_reader;
 AF_MUST_CHECK enum af_status af_json_reader_new(const struct af_json_handler *handler, void *ctx, struct af_json_reader **out,
                                                 struct af_error *err);
 AF_MUST_CHECK enum af_status af_json_reader_feed(struct af_json_reader *reader, struct af_slice bytes, struct af_error *err);
-AF_MUST_CHECK enum af_status af_json_reader_finish(struct af_json_reader *reader, struct af_error *err); /* AF_ECORRUPT: cut short */
+/* AF_ECORRUPT: cut short, or nothing at all was fed. */
+AF_MUST_CHECK enum af_status af_json_reader_finish(struct af_json_reader *reader, struct af_error *err);
 void af_json_reader_free(struct af_json_reader *reader);
 #endif

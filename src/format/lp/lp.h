@@ -84,6 +84,7 @@ AF_MUST_CHECK enum af_status af_lp_parse(struct af_lp_parser *parser, struct af_
 /* The end (just past the newline, or text.len) of the line that starts at `at`: newlines inside quoted strings do not end it. */
 size_t af_lp_line_end(struct af_slice text, size_t at);
 
-/* One line taken apart for messages and comparisons: its series key as stored (tags sorted), its time. False if it does not parse. */
+/* For messages and comparisons: append the series key of one line as it is stored (tags sorted). False if the line does not parse; nothing
+ * is appended then. */
 bool af_lp_line_key(struct af_slice line, struct af_buf *out_key);
 #endif

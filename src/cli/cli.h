@@ -1,0 +1,107 @@
+/*
+ * cli.h - the command line: options as a table (args.c), a file a command, and what commands share.
+ *
+ * Output: results on stdout, everything else on stderr. Only this folder prints, reads the environment and chooses exit codes.
+ */
+#ifndef AF_CLI_CLI_H
+#define AF_CLI_CLI_H
+#include "ingest/ingest.h"
+#include "sink/sink.h"
+#include "verify/verify.h"
+#include <stdio.h>
+
+#define AFLUXO_VERSION "0.1.0"
+
+enum af_exit { AF_EXIT_DONE, AF_EXIT_FAILED, AF_EXIT_USAGE, AF_EXIT_REJECTED, AF_EXIT_DIFFERENT, AF_EXIT_INTERRUPTED };
+
+/* Everything that can be said on a command line or in --config; which command takes what stands in the table of args.c. */
+struct af_cli {
+    const char *program_command;  /* "migrate" */
+    const char *const *args;      /* positional */
+    size_t arg_count;
+    /* target */
+    const char *to, *from, *bucket, *org, *token, *token_file, *user, *password_file, *influx_version, *ca_file;
+    bool insecure, create, force_flux;
+    /* sources */
+    const char *dataset, *mapping, *measurement, *time_zone, *precision, *now;
+    bool infer, list_datasets, strict, print_mapping;
+    uint64_t rows;
+    /* work */
+    uint64_t workers, lanes, memory, rate, batch_lines, batch_bytes, patience_ms, retry_budget_ms, spool_bytes;
+    const char *state, *dead_letters, *retry_dead_letters, *report, *output;
+    bool verify, resume, dry_run, no_spool, allow_unsigned;
+    /* generate */
+    const char *out, *codec;
+    uint64_t plants, step_ms, seed, bad_rows_every;
+    /* query */
+    const char *lang, *format;
+    /* everywhere */
+    const char *config;
+    bool json, quiet, verbose, help, version;
+};
+
+struct af_cli_command {
+    const char *name;        /* "migrate", "inspect schema" has one level below: args[0] */
+    const char *synopsis;    /* "SOURCE... --to TARGET" */
+    const char *about;       /* one line */
+    const char *options;     /* names from the table, space-separated */
+    const char *details;     /* paragraphs for --help and the man page; NULL */
+    int (*run)(struct af_cli *cli);
+};
+extern const struct af_cli_command af_cli_commands[]; /* ends with a NULL name */
+
+/* args.c. Result < 0: go on and run; else the exit status (help was printed, or the usage was wrong). Secrets are wiped from argv. */
+int af_cli_parse(int argc, char **argv, struct af_cli *out, const struct af_cli_command **out_command);
+int af_cli_usage_error(const struct af_cli *cli, const char *fmt, ...) AF_PRINTF(2, 3);
+int af_cli_completion(struct af_cli *cli);
+int af_cli_man(struct af_cli *cli);
+
+/* Parse "64M", "1G", "500k" (powers of 1024 for sizes, of 1000 for counts), "30s", "5m", "1h", "250ms". */
+bool af_cli_parse_size(const char *text, uint64_t *out);
+bool af_cli_parse_count(const char *text, uint64_t *out);
+bool af_cli_parse_duration_ms(const char *text, uint64_t *out);
+
+/* say.c: words on stderr (or nothing, when quiet). */
+void af_cli_say(const struct af_cli *cli, const char *fmt, ...) AF_PRINTF(2, 3);
+void af_cli_warn(const char *fmt, ...) AF_PRINTF(1, 2);
+int af_cli_fail(const struct af_cli *cli, const struct af_error *err); /* prints "afluxo: ...", and gives the exit status */
+void af_cli_print_count(char *out, size_t cap, uint64_t value);        /* 12,345,678 */
+void af_cli_print_bytes(char *out, size_t cap, uint64_t bytes);        /* 12.3 MB */
+
+/* progress.c: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet. */
+struct af_progress;
+struct af_progress *af_progress_new(const struct af_cli *cli, const char *what, uint64_t bytes_all); /* NULL: none is shown */
+void af_progress_show(struct af_progress *progress, uint64_t bytes_done, uint64_t rows, const char *note);
+void af_progress_free(struct af_progress *progress); /* takes the bar away; NULL is fine */
+
+/* setup.c: options become libraries' options. */
+AF_MUST_CHECK enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const char *default_bucket,
+                                               struct af_store **out, struct af_error *err);
+struct af_cli_sources {
+    struct af_source_list list;
+    struct af_map *map;           /* NULL: by detection */
+    struct af_map_override override;
+    struct af_ingest_options ingest;
+};
+AF_MUST_CHECK enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err);
+void af_cli_close_sources(struct af_cli_sources *sources);
+uint64_t af_cli_source_bytes(const struct af_source_list *list);
+const char *af_cli_default_bucket(const struct af_cli *cli, const struct af_cli_sources *sources); /* what the mapping suggests, or NULL */
+
+/* report.c */
+void af_cli_json_verify(struct af_buf *out, const struct af_verify_result *result); /* the "verified" object */
+void af_cli_print_verify(const struct af_cli *cli, const struct af_verify_result *result);
+AF_MUST_CHECK enum af_status af_cli_write_report(const struct af_cli *cli, struct af_slice json, struct af_error *err);
+
+/* verify.c: also the end of migrate --verify. */
+AF_MUST_CHECK enum af_status af_cli_run_verify(struct af_cli *cli, const struct af_cli_sources *sources, struct af_store *store,
+                                               const char *dead_letters, struct af_verify_result *out, struct af_error *err);
+
+int af_cli_migrate(struct af_cli *cli);
+int af_cli_write(struct af_cli *cli);
+int af_cli_convert(struct af_cli *cli);
+int af_cli_verify(struct af_cli *cli);
+int af_cli_inspect(struct af_cli *cli);
+int af_cli_generate(struct af_cli *cli);
+int af_cli_query(struct af_cli *cli);
+#endif

@@ -1,0 +1,39 @@
+/* commands.c - the table of commands. What an option means stands in args.c. */
+#include "cli/cli.h"
+
+#define TARGET "bucket org token token-file user password-file influx-version ca-file insecure "
+#define COMMON "config json quiet verbose help"
+#define SOURCES "dataset mapping infer list-datasets measurement time-zone strict precision "
+
+const struct af_cli_command af_cli_commands[] = {
+    { "migrate", "SOURCE... --to URL", "move Parquet, ONS CSV or line protocol into InfluxDB and prove it arrived",
+      "to create " TARGET SOURCES "verify resume dry-run report workers lanes memory rate batch-lines batch-bytes dead-letters "
+      "retry-dead-letters state no-spool spool-bytes patience retry-budget " COMMON,
+      "SOURCE is a file, a directory (read recursively), a quoted glob, or - for line protocol on standard input. The mapping of "
+      "columns to measurement, tags, fields and time is found from the path and the columns, or given with --dataset or "
+      "--mapping.\n\nRows that cannot be a point go to the dead letters, with file, row and reason, and the rest goes on. What the "
+      "server cannot take now waits in a spool on disk. After any interruption, the same command with --resume goes on where it "
+      "stopped; doing a part twice is harmless, because the same point overwrites itself.",
+      af_cli_migrate },
+    { "convert", "SOURCE... [-o FILE]", "print sources as line protocol, without a server",
+      "output " SOURCES "workers dead-letters " COMMON, NULL, af_cli_convert },
+    { "verify", "SOURCE... --to URL", "prove that a server holds exactly what the sources say",
+      "to " TARGET SOURCES "report workers dead-letters force-flux " COMMON,
+      "Both sides are read whole. Per series and UTC day, the number of values and an order-independent digest over (time, field, "
+      "value) are compared; where they differ, the values are compared one by one and examples are shown. Exit status 4 means "
+      "differences.",
+      af_cli_verify },
+    { "write", "[FILE|-] --to URL --bucket B", "send line protocol",
+      "to create " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state no-spool "
+      "spool-bytes patience retry-budget unsigned " COMMON,
+      NULL, af_cli_write },
+    { "query", "TEXT|- --from URL", "send InfluxQL or Flux to the server as it is", "from lang format " TARGET COMMON, NULL,
+      af_cli_query },
+    { "inspect", "schema|stats|sample|mapping SOURCE", "show what is in a Parquet, CSV or line-protocol file",
+      "rows dataset mapping infer precision " COMMON, NULL, af_cli_inspect },
+    { "generate", "ons --out DIR", "make ONS-shaped Parquet files, the same for the same seed",
+      "out from to plants step seed codec bad-rows-every " COMMON, NULL, af_cli_generate },
+    { "completion", "bash|zsh|fish", "print a completion script for a shell", "help", NULL, af_cli_completion },
+    { "man", "", "print the manual page (roff)", "help", NULL, af_cli_man },
+    { NULL, NULL, NULL, NULL, NULL, NULL },
+};

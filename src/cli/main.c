@@ -1,0 +1,14 @@
+/* main.c - one program, many commands. */
+#include "cli/cli.h"
+#include "net/http.h"
+#include "os/clock.h"
+
+int main(int argc, char **argv)
+{
+    af_interrupt_install();
+    af_http_init();
+    struct af_cli cli;
+    const struct af_cli_command *command;
+    int status = af_cli_parse(argc, argv, &cli, &command);
+    return status >= 0 ? status : command->run(&cli);
+}

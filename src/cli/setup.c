@@ -1,0 +1,172 @@
+/* setup.c - from options to open stores and sources. */
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "net/url.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/thread.h"
+#include "remote/remote.h"
+#include <stdlib.h>
+
+/* --- the store ----------------------------------------------------------------------------------------------------------- */
+
+/* The first line of a file, kept for the life of the process. */
+static enum af_status read_secret(const char *path, const char **out, struct af_error *err)
+{
+    enum { SECRET_BYTES_MAX = 64 << 10 };
+    static struct af_buf kept[2];
+    struct af_buf *buf = kept[0].ptr == NULL ? &kept[0] : &kept[1];
+    af_buf_init(buf, SECRET_BYTES_MAX);
+    AF_TRY(af_file_read_all(path, buf, err));
+    struct af_slice line = af_buf_slice(buf);
+    const char *end = line.len != 0 ? memchr(line.ptr, '\n', line.len) : NULL;
+    if (end != NULL)
+        line.len = (size_t)(end - line.ptr);
+    line = af_slice_trim(line);
+    if (line.len == 0)
+        return af_fail(err, AF_EINVAL, "%s: its first line is empty; a secret is expected there", path);
+    buf->ptr[(line.ptr - buf->ptr) + (ptrdiff_t)line.len] = '\0';
+    *out = line.ptr;
+    return AF_OK;
+}
+
+static enum af_status influx_version(const char *text, enum af_influx_version *out, struct af_error *err)
+{
+    struct af_slice s = af_slice_of(text != NULL ? text : "auto");
+    if (af_slice_is(s, "auto"))
+        *out = AF_INFLUX_AUTO;
+    else if (af_slice_is(s, "1"))
+        *out = AF_INFLUX_1;
+    else if (af_slice_is(s, "2"))
+        *out = AF_INFLUX_2;
+    else
+        return af_fail(err, AF_EINVAL, "--influx-version is 1 or 2, not \"%s\"", text);
+    return AF_OK;
+}
+
+static const char *target_url(const char *target)
+{
+    if (target == NULL)
+        target = getenv("INFLUX_HOST");
+    if (target == NULL)
+        target = getenv("INFLUXDB_V2_URL");
+    return target;
+}
+
+enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const char *default_bucket, struct af_store **out,
+                                 struct af_error *err)
+{
+    target = target_url(target);
+    if (target == NULL)
+        return af_fail(err, AF_EINVAL, "which server? Say --to http://host:8086, or set INFLUX_HOST");
+    if (!af_url_is_http(target))
+        return af_fail(err, AF_EUNSUPPORTED, "%s: this version writes to servers only; say --to http://host:8086", target);
+    if (cli->token_file != NULL)
+        AF_TRY(read_secret(cli->token_file, &cli->token, err));
+    const char *password = getenv("INFLUX_PASSWORD");
+    if (cli->password_file != NULL)
+        AF_TRY(read_secret(cli->password_file, &password, err));
+    struct af_remote_options options = { .url = target, .bucket = cli->bucket != NULL ? cli->bucket : default_bucket,
+                                         .org = cli->org, .token = cli->token, .user = cli->user, .password = password,
+                                         .force_flux = cli->force_flux,
+                                         .http = { .skip_verify = cli->insecure, .ca_file = cli->ca_file } };
+    AF_TRY(influx_version(cli->influx_version, &options.version, err));
+    if (options.bucket == NULL)
+        return af_fail(err, AF_EINVAL, "which bucket? Say --bucket NAME, or set INFLUX_BUCKET_NAME");
+    return af_remote_open(&options, out, err);
+}
+
+/* --- the sources --------------------------------------------------------------------------------------------------------- */
+
+uint64_t af_cli_source_bytes(const struct af_source_list *list)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < list->count; i++)
+        sum += list->items[i].bytes;
+    return sum;
+}
+
+static enum af_status load_map(struct af_cli *cli, struct af_map **out, struct af_error *err)
+{
+    if (cli->dataset != NULL)
+        return af_map_builtin(cli->dataset, out, err);
+    struct af_buf text;
+    af_buf_init(&text, AF_YAML_BYTES_MAX);
+    enum af_status status = af_file_read_all(cli->mapping, &text, err);
+    if (status == AF_OK)
+        status = af_map_parse(cli->mapping, af_buf_slice(&text), out, err);
+    af_buf_done(&text);
+    return status;
+}
+
+static enum af_status open_map(struct af_cli *cli, struct af_cli_sources *s, struct af_error *err)
+{
+    if (cli->dataset != NULL && cli->mapping != NULL)
+        return af_fail(err, AF_EINVAL, "--dataset and --mapping exclude each other");
+    if (cli->dataset == NULL && cli->mapping == NULL)
+        return AF_OK;
+    AF_TRY(load_map(cli, &s->map, err));
+    return af_map_override(s->map, &s->override, err);
+}
+
+/* About what a worker, with its batch, and a lane, with its queue and batches, take. */
+enum { WORKER_BYTES = 16 << 20, MEMORY_DEFAULT = 128 << 20 };
+
+static unsigned worker_count(const struct af_cli *cli)
+{
+    if (cli->workers != 0)
+        return cli->workers < AF_WORKERS_MAX ? (unsigned)cli->workers : AF_WORKERS_MAX;
+    uint64_t memory = cli->memory != 0 ? cli->memory : MEMORY_DEFAULT;
+    uint64_t fit = memory / 2 / WORKER_BYTES;
+    unsigned cpus = af_cpu_count();
+    return fit < 1 ? 1 : fit < cpus ? (unsigned)fit : cpus;
+}
+
+static enum af_status fill_ingest(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
+{
+    out->override = (struct af_map_override){ .measurement = cli->measurement, .time_zone = cli->time_zone };
+    AF_TRY(open_map(cli, out, err));
+    out->ingest = (struct af_ingest_options){ .sources = &out->list, .map = out->map, .infer = cli->infer,
+                                              .override = &out->override, .lp_unsigned = cli->allow_unsigned,
+                                              .now_ns = af_clock_now_ns(), .workers = worker_count(cli),
+                                              .strict = cli->strict, .cancel = af_interrupt_flag() };
+    if (cli->precision != NULL && !af_precision_parse(af_slice_of(cli->precision), &out->ingest.lp_precision))
+        return af_fail(err, AF_EINVAL, "--precision is ns, us, ms or s, not \"%s\"", cli->precision);
+    return AF_OK;
+}
+
+enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
+{
+    *out = (struct af_cli_sources){ 0 };
+    if (cli->arg_count == 0)
+        return af_fail(err, AF_EINVAL, "which files? Name at least one SOURCE: a file, a directory or a quoted glob");
+    AF_TRY(af_source_list_make(cli->args, cli->arg_count, &out->list, err));
+    enum af_status status = fill_ingest(cli, out, err);
+    if (status != AF_OK)
+        af_cli_close_sources(out);
+    return status;
+}
+
+void af_cli_close_sources(struct af_cli_sources *sources)
+{
+    af_map_free(sources->map);
+    sources->map = NULL;
+    af_source_list_done(&sources->list);
+}
+
+const char *af_cli_default_bucket(const struct af_cli *cli, const struct af_cli_sources *sources)
+{
+    static char kept[256];
+    if (cli->bucket != NULL)
+        return cli->bucket;
+    struct af_map *detected = NULL;
+    const struct af_map *map = sources->map;
+    if (map == NULL && sources->list.count != 0 && sources->list.items[0].format != AF_SOURCE_LP &&
+        af_ingest_map_for(&sources->ingest, &sources->list.items[0], &detected, NULL) == AF_OK)
+        map = detected;
+    const char *bucket = map != NULL ? af_map_bucket(map) : NULL;
+    if (bucket != NULL)
+        (void)snprintf(kept, sizeof kept, "%s", bucket);
+    af_map_free(detected);
+    return bucket != NULL ? kept : NULL;
+}

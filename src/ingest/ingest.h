@@ -1,0 +1,136 @@
+/*
+ * ingest.h - files to points, in order, on several cores: the spine that migrate, convert, write and verify share.
+ *
+ *     sources --> [lock: open, decode next batch] --> map, work (parallel) --> [turn: deliver in source order]
+ *
+ * A worker takes the next batch under one lock, so that decoding is sequential per file; maps it and does the stage's parallel work
+ * on its own; then waits for its turn, so that the stage sees blocks in exactly the order of the source whatever the number of
+ * workers. Memory: one batch a worker. No queue: the back-pressure of the stage's deliver holds everything.
+ */
+#ifndef AF_INGEST_INGEST_H
+#define AF_INGEST_INGEST_H
+#include "format/lp/lp.h"
+#include "format/parquet/parquet.h"
+#include "map/map.h"
+
+/* --- sources ------------------------------------------------------------------------------------------------------------- */
+
+enum af_source_format { AF_SOURCE_PARQUET, AF_SOURCE_CSV, AF_SOURCE_LP };
+const char *af_source_format_name(enum af_source_format format);
+
+struct af_source {
+    const char *path;         /* "-": standard input */
+    enum af_source_format format;
+    uint64_t bytes;           /* 0 if unknown */
+    int64_t mtime_ns;
+};
+struct af_source_list {
+    size_t count;
+    struct af_source *items;  /* in the order given; a directory's files in bytewise order of their paths */
+    struct af_arena arena;
+};
+/* Files, directories (recursive), globs, "-". Formats by name (.parquet .pq; .csv .txt .tsv; .lp .line .lines), else by first bytes.
+ * In directories files of other kinds are passed over. AF_ENOTFOUND when nothing is left, naming the argument. */
+AF_MUST_CHECK enum af_status af_source_list_make(const char *const *args, size_t count, struct af_source_list *out,
+                                                 struct af_error *err);
+void af_source_list_done(struct af_source_list *list);
+
+/* One source opened as a table (Parquet, CSV). */
+struct af_table;
+AF_MUST_CHECK enum af_status af_table_open(const struct af_source *source, struct af_table **out, struct af_error *err);
+void af_table_close(struct af_table *table);
+const struct af_schema *af_table_schema(const struct af_table *table);
+struct af_parquet *af_table_parquet(struct af_table *table); /* NULL for CSV */
+/* columns NULL: all. For CSV the projection is ignored. Close the stream before the table; one stream at a time for CSV. */
+AF_MUST_CHECK enum af_status af_table_scan(struct af_table *table, const size_t *columns, size_t column_count,
+                                           uint32_t row_group_first, struct af_stream **out, struct af_error *err);
+
+/* --- the run ------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A unit is what a journal remembers: a row group, or AF_UNIT_ROWS rows of a text file. A unit ends where the next begins, or with the
+ * block that has source_ends: every source gets exactly one such block, its last, without rows.
+ */
+struct af_ingest_block {
+    size_t source;                    /* index in the list */
+    uint32_t part;                    /* row group, or number of the stretch */
+    uint64_t ticket;                  /* 0, 1, 2 ... over the run */
+    bool unit_begins;                 /* first block of (source, part) */
+    bool source_ends;
+    bool source_is_bad;               /* with source_ends: it could not be read to its end */
+    uint64_t first_row;
+    size_t rows;                      /* read, good or bad */
+    size_t rows_empty;
+    struct af_map_rejects rejects;
+    const struct af_points *points;   /* NULL: none in this block */
+};
+
+/* What is done with points. `work` runs in parallel, with the scratch of its worker; `deliver` in order, one at a time, in any
+ * thread. Both may be NULL. */
+struct af_ingest_stage {
+    void *ctx;
+    void *(*scratch_new)(void *ctx);              /* NULL result: no memory */
+    void (*scratch_free)(void *ctx, void *scratch);
+    enum af_status (*work)(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err);
+    enum af_status (*deliver)(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err);
+};
+
+struct af_ingest_totals {
+    uint64_t files, files_bad;
+    uint64_t rows_read, rows_rejected, rows_empty, points;
+    uint64_t bytes_done;              /* of the sources, by how far they are read */
+};
+
+struct af_ingest_options {
+    const struct af_source_list *sources;
+    const struct af_map *map;           /* for every table; NULL: detected per file */
+    bool infer;                         /* and guessed where detection finds nothing */
+    const struct af_map_override *override; /* applied to detected and guessed mappings; may be NULL */
+    enum af_precision lp_precision;     /* of line-protocol sources */
+    bool lp_unsigned;                   /* take 12u */
+    int64_t now_ns;                     /* for lines without a time */
+    unsigned workers;                   /* 0: one a processor */
+    bool strict;                        /* a bad file or row group ends the run */
+    /* Where to begin: everything before (source, part) is left out. */
+    size_t resume_source;
+    uint32_t resume_part;
+    const bool *cancel;
+    /* A file or row group that could not be read (rows: how many are lost if known). Called in order, under the turn. */
+    void (*bad_source)(void *ctx, const struct af_source *source, uint32_t part, uint64_t first_row, uint64_t rows,
+                       const struct af_error *why);
+    /* Which mapping a file got; called once a file, before its first block. */
+    void (*mapped)(void *ctx, const struct af_source *source, const struct af_map *map);
+    void (*progress)(void *ctx, const struct af_ingest_totals *now); /* about five times a second, from the calling thread */
+    void *ctx;
+};
+
+/* Blocks until done. AF_ECANCELED: *cancel became true. */
+AF_MUST_CHECK enum af_status af_ingest_run(const struct af_ingest_options *options, const struct af_ingest_stage *stage,
+                                           struct af_ingest_totals *out, struct af_error *err);
+
+/* The mapping a file would get, for --dry-run and inspect. Free it. */
+AF_MUST_CHECK enum af_status af_ingest_map_for(const struct af_ingest_options *options, const struct af_source *source,
+                                               struct af_map **out, struct af_error *err);
+
+/* --- the journal --------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Which units are settled: a text file of lines, appended and fsynced now and then; a lost tail only means work done again. What is
+ * skipped on resume is the longest run of settled units from the beginning, so an older file can never overwrite a newer one.
+ *
+ *     afluxo-journal 1 <fingerprint of target and mapping, 16 hex>
+ *     <crc32 of the rest, 8 hex> <key of the unit, 16 hex> <- | L: last of its file | B: last, file bad> <bytes> <mtime> <part>
+ */
+struct af_journal;
+/* resume false, or another fingerprint, or no file: begins empty and *out_resumed is false. */
+AF_MUST_CHECK enum af_status af_journal_open(const char *path, uint64_t fingerprint, bool resume, struct af_journal **out,
+                                             bool *out_resumed, struct af_error *err);
+enum af_journal_flag { AF_JOURNAL_MORE, AF_JOURNAL_LAST, AF_JOURNAL_BAD };
+void af_journal_settle(struct af_journal *journal, const struct af_source *source, uint32_t part,
+                       enum af_journal_flag flag); /* any thread */
+AF_MUST_CHECK enum af_status af_journal_sync(struct af_journal *journal, struct af_error *err);
+void af_journal_close(struct af_journal *journal);
+/* Where to go on: the first unit of `sources` that is not settled, and how many sources before it were bad. */
+void af_journal_resume_point(struct af_journal *journal, const struct af_source_list *sources, size_t *out_source,
+                             uint32_t *out_part, uint64_t *out_bad);
+#endif

@@ -1,0 +1,497 @@
+/*
+ * http.c - one HTTP client: an easy handle driven by a multi handle of its own; see http.h.
+ *
+ *     begin: set up ----> pull: [ perform, poll ]* ----> done
+ *                          ^  |
+ *                          |  `-- on_body took PULL_BYTES: pause and return
+ *                          `----- the next pull goes on
+ *
+ * The multi handle keeps connections alive between requests and lets us own the waiting: cancellation is seen within
+ * CANCEL_POLL_MS, stalls and the total time are measured here, and an answer can be taken in pieces without a thread. The clock of
+ * the stall timer runs only inside pull: a caller that thinks long is not a server that stalls.
+ *
+ * libcurl is told nothing of signals; proxies come from the environment as with curl itself, but never for loopback.
+ */
+#include "net/http.h"
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/limits.h"
+#include "net/net_int.h"
+#include "net/url.h"
+#include "os/clock.h"
+#include "os/thread.h"
+#include <assert.h>
+#include <string.h>
+
+#ifndef AF_VERSION
+#define AF_VERSION "0"
+#endif
+
+enum {
+    CONNECT_TIMEOUT_MS = 10000,
+    STALL_TIMEOUT_MS = 30000,
+    CANCEL_POLL_MS = 50,
+    REDIRECTS_MAX = 5,
+    PULL_BYTES = 256 << 10,
+    RETRY_AFTER_S_MAX = 86400,
+};
+
+struct af_http {
+    CURLM *multi;
+    CURL *easy;
+    char *ca_file;
+    char *user_agent;
+    uint32_t connect_timeout_ms;
+    uint32_t stall_timeout_ms;
+    uint32_t total_timeout_ms;
+    bool skip_verify;
+
+    /* The running request; `arena` is its memory. */
+    struct af_arena arena;
+    struct af_http_request request;
+    struct af_http_answer *answer;
+    struct curl_slist *headers;
+    struct af_url url;
+    bool is_running;
+    bool is_paused;
+    int64_t start_ns;
+    int64_t moved_ns;      /* when bytes last moved */
+    uint64_t moved_bytes;
+    size_t pulled_bytes;   /* by on_body in this pull */
+    enum af_status failed; /* of a callback */
+    struct af_error failure;
+    char said[CURL_ERROR_SIZE];
+};
+
+/* --- set-up and tear-down ------------------------------------------------------------------------------------------------- */
+
+static void global_init(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void af_http_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, global_init);
+}
+
+void af_http_answer_init(struct af_http_answer *answer)
+{
+    memset(answer, 0, sizeof *answer);
+    af_buf_init(&answer->body, AF_HTTP_ANSWER_BYTES_MAX);
+}
+
+void af_http_answer_done(struct af_http_answer *answer)
+{
+    af_buf_done(&answer->body);
+}
+
+static void answer_clear(struct af_http_answer *answer)
+{
+    struct af_buf body = answer->body;
+    memset(answer, 0, sizeof *answer);
+    answer->body = body;
+    af_buf_clear(&answer->body);
+}
+
+static char *copy_text(const char *text)
+{
+    size_t len = strlen(text);
+    char *copy = af_alloc(len + 1);
+    if (copy != NULL)
+        memcpy(copy, text, len + 1);
+    return copy;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+enum af_status af_http_new(const struct af_http_options *options, struct af_http **out, struct af_error *err)
+{
+    af_http_init();
+    struct af_http *http = af_alloc_zero(1, sizeof *http);
+    if (http == NULL)
+        return af_fail_nomem(err, "an HTTP client");
+    af_arena_init(&http->arena, 1 << 20);
+    http->connect_timeout_ms = or_default(options->connect_timeout_ms, CONNECT_TIMEOUT_MS);
+    http->stall_timeout_ms = or_default(options->stall_timeout_ms, STALL_TIMEOUT_MS);
+    http->total_timeout_ms = options->total_timeout_ms;
+    http->skip_verify = options->skip_verify;
+    http->user_agent = copy_text(options->user_agent != NULL ? options->user_agent : "afluxo/" AF_VERSION);
+    http->ca_file = options->ca_file != NULL ? copy_text(options->ca_file) : NULL;
+    http->easy = curl_easy_init();
+    http->multi = curl_multi_init();
+    if (http->user_agent == NULL || (options->ca_file != NULL && http->ca_file == NULL) || http->easy == NULL ||
+        http->multi == NULL) {
+        af_http_free(http);
+        return af_fail_nomem(err, "an HTTP client");
+    }
+    *out = http;
+    return AF_OK;
+}
+
+void af_http_free(struct af_http *http)
+{
+    if (http == NULL)
+        return;
+    af_http_end(http);
+    if (http->easy != NULL)
+        curl_easy_cleanup(http->easy);
+    if (http->multi != NULL)
+        (void)curl_multi_cleanup(http->multi);
+    af_arena_done(&http->arena);
+    af_free(http->ca_file);
+    af_free(http->user_agent);
+    af_free(http);
+}
+
+/* --- what libcurl calls ----------------------------------------------------------------------------------------------------- */
+
+static bool is_success(const struct af_http_answer *answer)
+{
+    return answer->status >= 200 && answer->status <= 299;
+}
+
+/* Keep the body of an answer: successes whole or not at all, failures as far as there is room. */
+static enum af_status keep_body(struct af_http *http, struct af_slice bytes)
+{
+    struct af_buf *body = &http->answer->body;
+    if (!is_success(http->answer)) {
+        size_t room = body->bytes_max - body->len;
+        bytes.len = bytes.len < room ? bytes.len : room;
+    }
+    af_buf_append_slice(body, bytes);
+    return af_buf_check(body, "the server's answer", &http->failure);
+}
+
+static size_t on_bytes(char *ptr, size_t size, size_t count, void *ctx)
+{
+    struct af_http *http = ctx;
+    struct af_slice bytes = { ptr, size * count };
+    if (!is_success(http->answer) || http->request.on_body == NULL) {
+        http->failed = keep_body(http, bytes);
+    } else {
+        if (http->pulled_bytes >= PULL_BYTES) {
+            http->is_paused = true;
+            return CURL_WRITEFUNC_PAUSE; /* these bytes come again */
+        }
+        http->pulled_bytes += bytes.len;
+        http->failed = http->request.on_body(http->request.ctx, bytes, &http->failure);
+    }
+    return http->failed == AF_OK ? bytes.len : CURL_WRITEFUNC_ERROR;
+}
+
+static bool header_is(struct af_slice line, const char *name, struct af_slice *out_value)
+{
+    size_t n = strlen(name);
+    if (line.len <= n || line.ptr[n] != ':' || curl_strnequal(line.ptr, name, n) == 0)
+        return false;
+    *out_value = af_slice_trim((struct af_slice){ line.ptr + n + 1, line.len - n - 1 });
+    return true;
+}
+
+/* For messages: control characters become spaces, what does not fit is cut. */
+static void copy_printable(char *dst, size_t cap, struct af_slice value)
+{
+    size_t n = value.len < cap - 1 ? value.len : cap - 1;
+    for (size_t i = 0; i < n; i++)
+        dst[i] = (unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f ? ' ' : value.ptr[i];
+    dst[n] = '\0';
+}
+
+static int status_of(struct af_slice line)
+{
+    const char *space = memchr(line.ptr, ' ', line.len);
+    int status = 0;
+    for (const char *at = space != NULL ? space + 1 : line.ptr + line.len; at < line.ptr + line.len && *at >= '0' && *at <= '9'; at++)
+        status = status < 1000 ? status * 10 + (*at - '0') : status;
+    return status;
+}
+
+static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
+{
+    struct af_http *http = ctx;
+    struct af_http_answer *answer = http->answer;
+    struct af_slice line = { ptr, size * count };
+    struct af_slice value;
+    if (af_slice_has_prefix(line, "HTTP/")) { /* also after 100 Continue and redirects: what was said before is void */
+        answer_clear(answer);
+        answer->status = status_of(line);
+    } else if (header_is(line, "Content-Type", &value)) {
+        copy_printable(answer->content_type, sizeof answer->content_type, value);
+    } else if (header_is(line, "X-Influxdb-Version", &value)) {
+        copy_printable(answer->influx_version, sizeof answer->influx_version, value);
+    } else if (header_is(line, "X-Influxdb-Error", &value)) {
+        copy_printable(answer->influx_error, sizeof answer->influx_error, value);
+    } else if (header_is(line, "X-Platform-Error-Code", &value) && answer->influx_error[0] == '\0') {
+        copy_printable(answer->influx_error, sizeof answer->influx_error, value);
+    }
+    return line.len;
+}
+
+/* --- a request's options ---------------------------------------------------------------------------------------------------- */
+
+static bool is_loopback(struct af_slice host)
+{
+    return af_slice_is(host, "localhost") || af_slice_is(host, "::1") || af_slice_has_prefix(host, "127.") ||
+           (host.len > 10 && memcmp(host.ptr + host.len - 10, ".localhost", 10) == 0);
+}
+
+static enum af_status add_header(struct af_http *http, const char *header, struct af_error *err)
+{
+    if (strpbrk(header, "\r\n") != NULL)
+        return af_fail(err, AF_EINVAL, "a request header holds a line end: check tokens and passwords for stray newlines");
+    struct curl_slist *list = curl_slist_append(http->headers, header);
+    if (list == NULL)
+        return af_fail_nomem(err, "an HTTP request");
+    http->headers = list;
+    return AF_OK;
+}
+
+static CURLcode set_connection(struct af_http *http)
+{
+    CURL *easy = http->easy;
+    CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, http->request.url);
+    if (rc == CURLE_OK)
+        rc = curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
+    if (rc == CURLE_OK && http->ca_file != NULL)
+        rc = curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+    if (rc == CURLE_OK && is_loopback(http->url.host))
+        rc = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (rc != CURLE_OK)
+        return rc;
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, af_slice_is(http->url.scheme, "https") ? "https" : "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, http->skip_verify ? 0L : 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, http->skip_verify ? 0L : 2L);
+    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->said);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, http);
+    return CURLE_OK;
+}
+
+static CURLcode set_method(struct af_http *http)
+{
+    CURL *easy = http->easy;
+    const struct af_http_request *request = &http->request;
+    if (strcmp(request->method, "GET") == 0) { /* the only one that follows redirects: repeating the others may not be harmless */
+        (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+        (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+        return CURLE_OK;
+    }
+    if (strcmp(request->method, "HEAD") == 0)
+        return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    if (strcmp(request->method, "POST") == 0 || request->body.len > 0) {
+        (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.ptr : "");
+    }
+    return strcmp(request->method, "POST") != 0 ? curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) : CURLE_OK;
+}
+
+static enum af_status set_up(struct af_http *http, struct af_error *err)
+{
+    AF_TRY(af_url_parse(af_slice_of(http->request.url), &http->arena, &http->url, err));
+    for (const char *const *header = http->request.headers; header != NULL && *header != NULL; header++)
+        AF_TRY(add_header(http, *header, err));
+    curl_easy_reset(http->easy); /* options go, connections stay */
+    CURLcode rc = set_connection(http);
+    if (rc == CURLE_OK)
+        rc = set_method(http);
+    if (rc == CURLE_OK && http->headers != NULL)
+        rc = curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->headers);
+    if (rc != CURLE_OK || curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
+        return af_fail_nomem(err, "an HTTP request");
+    return AF_OK;
+}
+
+/* --- the exchange ------------------------------------------------------------------------------------------------------------ */
+
+static void release(struct af_http *http)
+{
+    curl_slist_free_all(http->headers);
+    http->headers = NULL;
+    af_arena_reset(&http->arena);
+}
+
+enum af_status af_http_begin(struct af_http *http, const struct af_http_request *request, struct af_http_answer *answer,
+                             struct af_error *err)
+{
+    assert(!http->is_running);
+    http->request = *request;
+    http->answer = answer;
+    http->is_paused = false;
+    http->failed = AF_OK;
+    http->moved_bytes = 0;
+    http->said[0] = '\0';
+    answer_clear(answer);
+    enum af_status status = set_up(http, err);
+    if (status != AF_OK) {
+        release(http);
+        return status;
+    }
+    http->is_running = true;
+    http->start_ns = af_clock_mono_ns();
+    return AF_OK;
+}
+
+void af_http_end(struct af_http *http)
+{
+    if (!http->is_running)
+        return;
+    (void)curl_multi_remove_handle(http->multi, http->easy); /* closes the connection if the answer is not all here */
+    release(http);
+    http->is_running = false;
+}
+
+static uint64_t number(CURL *easy, CURLINFO what)
+{
+    curl_off_t value = 0;
+    (void)curl_easy_getinfo(easy, what, &value);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static uint64_t long_number(CURL *easy, CURLINFO what)
+{
+    long value = 0;
+    (void)curl_easy_getinfo(easy, what, &value);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void count(struct af_http *http)
+{
+    struct af_http_answer *answer = http->answer;
+    answer->bytes_sent = number(http->easy, CURLINFO_SIZE_UPLOAD_T) + long_number(http->easy, CURLINFO_REQUEST_SIZE);
+    answer->bytes_received = number(http->easy, CURLINFO_SIZE_DOWNLOAD_T) + long_number(http->easy, CURLINFO_HEADER_SIZE);
+}
+
+static enum af_status done(struct af_http *http, CURLcode code, struct af_error *err)
+{
+    count(http);
+    if (code == CURLE_OK) {
+        uint64_t wait_s = number(http->easy, CURLINFO_RETRY_AFTER); /* seconds or a date, libcurl reads both */
+        http->answer->retry_after_ms = (uint32_t)(wait_s < RETRY_AFTER_S_MAX ? wait_s : RETRY_AFTER_S_MAX) * 1000;
+        return AF_OK;
+    }
+    if (http->failed != AF_OK) {
+        if (err != NULL)
+            *err = http->failure;
+        return http->failed;
+    }
+    struct af_http_fault fault = {
+        .code = code,
+        .said = http->said[0] != '\0' ? http->said : curl_easy_strerror(code),
+        .base = http->url.base.ptr,
+        .host = http->url.host.ptr,
+        .ca_file = http->ca_file,
+        .bytes_received = http->answer->bytes_received,
+        .connect_timeout_ms = http->connect_timeout_ms,
+    };
+    (void)curl_easy_getinfo(http->easy, CURLINFO_SSL_VERIFYRESULT, &fault.verify_result);
+    return af_http_fault_fail(&fault, err);
+}
+
+static int64_t ms_since(int64_t then_ns, int64_t now_ns)
+{
+    return (now_ns - then_ns) / 1000000;
+}
+
+/* Cancelled, stalled, out of time? Connecting has a limit of its own, so stalls count from the first byte that may be sent. */
+static enum af_status check_patience(struct af_http *http, struct af_error *err)
+{
+    if (http->request.cancel != NULL && __atomic_load_n(http->request.cancel, __ATOMIC_RELAXED))
+        return af_fail(err, AF_ECANCELED, "stopped while talking to %s", http->url.base.ptr);
+    int64_t now = af_clock_mono_ns();
+    count(http);
+    uint64_t moved = http->answer->bytes_sent + http->answer->bytes_received + number(http->easy, CURLINFO_PRETRANSFER_TIME_T);
+    if (moved != http->moved_bytes || number(http->easy, CURLINFO_PRETRANSFER_TIME_T) == 0) {
+        http->moved_bytes = moved;
+        http->moved_ns = now;
+    }
+    if (ms_since(http->moved_ns, now) >= http->stall_timeout_ms)
+        return af_fail(err, AF_EIO, "%s: no byte moved for %u ms (%llu sent, %llu received): the server is stuck or the network lost "
+                       "it", http->url.base.ptr, (unsigned)http->stall_timeout_ms, (unsigned long long)http->answer->bytes_sent,
+                       (unsigned long long)http->answer->bytes_received);
+    if (http->total_timeout_ms != 0 && ms_since(http->start_ns, now) >= http->total_timeout_ms)
+        return af_fail(err, AF_EIO, "%s: no whole answer within %u ms", http->url.base.ptr, (unsigned)http->total_timeout_ms);
+    return AF_OK;
+}
+
+static int wait_ms(const struct af_http *http)
+{
+    uint32_t ms = http->request.cancel != NULL ? CANCEL_POLL_MS : 1000;
+    ms = http->stall_timeout_ms / 4 < ms ? http->stall_timeout_ms / 4 : ms;
+    if (http->total_timeout_ms != 0 && http->total_timeout_ms / 4 < ms)
+        ms = http->total_timeout_ms / 4;
+    return (int)ms + 1;
+}
+
+/* What the one transfer of this multi handle came to; false: it is not over. */
+static bool is_over(struct af_http *http, CURLcode *out)
+{
+    int left;
+    const CURLMsg *msg;
+    while ((msg = curl_multi_info_read(http->multi, &left)) != NULL) {
+        if (msg->msg == CURLMSG_DONE) {
+            *out = msg->data.result;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum af_status run(struct af_http *http, bool *out_is_done, struct af_error *err)
+{
+    for (;;) {
+        int running;
+        CURLcode code;
+        if (curl_multi_perform(http->multi, &running) != CURLM_OK)
+            return af_fail_nomem(err, "an HTTP request");
+        if (is_over(http, &code)) {
+            *out_is_done = true;
+            return done(http, code, err);
+        }
+        if (http->is_paused)
+            return AF_OK;
+        AF_TRY(check_patience(http, err));
+        if (curl_multi_poll(http->multi, NULL, 0, wait_ms(http), NULL) != CURLM_OK)
+            return af_fail_nomem(err, "an HTTP request");
+    }
+}
+
+enum af_status af_http_pull(struct af_http *http, bool *out_is_done, struct af_error *err)
+{
+    assert(http->is_running);
+    *out_is_done = false;
+    http->pulled_bytes = 0;
+    http->moved_ns = af_clock_mono_ns();
+    if (http->is_paused) {
+        http->is_paused = false;
+        CURLcode rc = curl_easy_pause(http->easy, CURLPAUSE_CONT); /* may call on_bytes at once */
+        if (rc != CURLE_OK)
+            return done(http, rc, err);
+    }
+    return run(http, out_is_done, err);
+}
+
+enum af_status af_http_send(struct af_http *http, const struct af_http_request *request, struct af_http_answer *answer,
+                            struct af_error *err)
+{
+    AF_TRY(af_http_begin(http, request, answer, err));
+    bool is_done = false;
+    enum af_status status = AF_OK;
+    while (status == AF_OK && !is_done)
+        status = af_http_pull(http, &is_done, err);
+    af_http_end(http);
+    return status;
+}

@@ -1,0 +1,219 @@
+/*
+ * remote_int.h - what the files of remote/ share.
+ *
+ *     influx.c     opening, version, connections, create, ping
+ *     verdict.c    what an answer means
+ *     write.c      line protocol out
+ *     influxql.c   chunked JSON answers as events of rows
+ *     scan.c       a scan in InfluxQL, window by window
+ *     annotated.c  annotated CSV as events of rows
+ *     flux.c       a scan in Flux
+ *     list.c       listings
+ *     query.c      native query text, straight through
+ *
+ * Threads: a call takes a connection out of the pool (or makes one) and gives it back; everything else in `remote` is
+ * constant after opening, but for has_dbrp, which only ever goes from unknown to known.
+ */
+#ifndef AF_REMOTE_INT_H
+#define AF_REMOTE_INT_H
+#include "base/arena.h"
+#include "codec/compress.h"
+#include "format/json/json.h"
+#include "net/http.h"
+#include "os/thread.h"
+#include "remote/remote.h"
+#include "store/listing.h"
+#include "store/rows.h"
+
+enum remote_dbrp { DBRP_UNKNOWN, DBRP_YES, DBRP_NO };
+
+/* A connection and the buffers that a request on it needs. */
+struct remote_conn {
+    struct af_http *http;
+    struct af_http_answer answer;
+    struct af_codec_ctx codec;
+    struct af_buf packed; /* the body, compressed */
+    struct af_buf url;
+    struct af_buf body;
+    const char *headers[8];
+    size_t header_count;
+    struct remote_conn *next;
+};
+
+struct remote {
+    struct af_store base;
+    struct af_arena arena;    /* of the texts below */
+    const char *root;         /* http://host:port/prefix, without the last '/' */
+    const char *bucket;
+    const char *database;     /* 1.x: the part before '/'; 2.x: the bucket */
+    const char *policy;       /* 1.x: behind '/'; NULL: the default one */
+    const char *org;          /* "" if none */
+    const char *authorization; /* the whole header, or NULL */
+    struct af_http_options http;
+    bool is_v2;
+    bool force_flux;
+    bool no_gzip;
+    uint64_t scan_window_ns;
+    char version[80];
+    _Atomic int has_dbrp;     /* enum remote_dbrp */
+    struct af_mutex lock;
+    struct remote_conn *idle;
+};
+
+static inline struct remote *remote_of(struct af_store *store)
+{
+    return (struct remote *)store;
+}
+
+/* --- requests (influx.c) ------------------------------------------------------------------------------------------------------ */
+
+AF_MUST_CHECK enum af_status remote_take(struct remote *remote, struct remote_conn **out, struct af_error *err);
+/* `conn` NULL is fine. One whose last request failed is closed instead of kept. */
+void remote_give(struct remote *remote, struct remote_conn *conn, bool is_well);
+
+/* Put a request together: URL, parameters, headers. Parts are escaped here. */
+void remote_request(struct remote *remote, struct remote_conn *conn, const char *path);
+void remote_param(struct remote_conn *conn, const char *name, struct af_slice value);
+void remote_header(struct remote_conn *conn, const char *header);
+
+struct remote_sending {
+    const char *method;
+    struct af_slice body;
+    enum af_status (*on_body)(void *ctx, struct af_slice bytes, struct af_error *err);
+    void *ctx;
+    const bool *cancel;
+};
+AF_MUST_CHECK enum af_status remote_send(struct remote_conn *conn, const struct remote_sending *sending, struct af_error *err);
+/* The same, to be pulled with af_http_pull(conn->http) and ended with af_http_end. */
+AF_MUST_CHECK enum af_status remote_begin(struct remote_conn *conn, const struct remote_sending *sending, struct af_error *err);
+
+/* --- verdicts (verdict.c) ----------------------------------------------------------------------------------------------------- */
+
+/* The server's own words in an answer that is no success: the error of its JSON, else the header's, else the start of the body. */
+void remote_reason(const struct af_http_answer *answer, char *dst, size_t cap);
+/* A write's answer: a verdict (AF_OK) or a failure. */
+AF_MUST_CHECK enum af_status remote_judge_write(const struct remote *remote, const struct af_http_answer *answer,
+                                                struct af_write_answer *out, struct af_error *err);
+/* Any other request's: AF_OK for 2xx. */
+AF_MUST_CHECK enum af_status remote_judge(const struct remote *remote, const struct af_http_answer *answer, struct af_error *err);
+/* An error text found inside the stream of a query's answer. */
+enum af_status remote_judge_text(const struct remote *remote, const char *text, struct af_error *err);
+
+/* --- InfluxQL answers (influxql.c) -------------------------------------------------------------------------------------------- */
+
+struct iql_tag {
+    struct af_slice key;
+    struct af_slice value;
+};
+struct iql_handler {
+    /* A series begins (again in each chunk). Tags are in the order of the answer. May be NULL. */
+    enum af_status (*series)(void *ctx, struct af_slice name, const struct iql_tag *tags, size_t tag_count, size_t column_count,
+                             struct af_error *err);
+    enum af_status (*cell)(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err);
+    enum af_status (*row_end)(void *ctx, struct af_error *err);
+};
+struct iql_reader;
+AF_MUST_CHECK enum af_status iql_reader_new(const struct remote *remote, const struct iql_handler *handler, void *ctx,
+                                            struct iql_reader **out, struct af_error *err);
+/* An af_http_request.on_body. Errors inside the answer end it. */
+enum af_status iql_reader_feed(void *reader, struct af_slice bytes, struct af_error *err);
+AF_MUST_CHECK enum af_status iql_reader_finish(struct iql_reader *reader, struct af_error *err);
+void iql_reader_free(struct iql_reader *reader);
+
+/* Identifiers in double quotes, with the backslashes that InfluxQL and Flux strings share. */
+void remote_append_quoted(struct af_buf *out, struct af_slice text);
+/* "policy"."measurement" */
+void iql_append_source(struct af_buf *out, const struct remote *remote, const char *measurement);
+/* Set up a query request: URL, form body in conn->body. `chunk_rows` 0: not chunked. */
+void iql_request(struct remote *remote, struct remote_conn *conn, struct af_slice text, unsigned chunk_rows);
+/* Send and read the rows of a whole answer. */
+AF_MUST_CHECK enum af_status iql_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct iql_handler *handler,
+                                     void *ctx, struct af_error *err);
+
+/* --- annotated CSV (annotated.c) ---------------------------------------------------------------------------------------------- */
+
+struct csv_column {
+    struct af_slice name;
+    struct af_slice type;    /* "double", "long", "dateTime:RFC3339", ... */
+    struct af_slice missing; /* #default: what an empty cell means */
+    bool is_key;             /* #group */
+};
+struct csv_handler {
+    enum af_status (*table)(void *ctx, const struct csv_column *columns, size_t count, struct af_error *err); /* a header row */
+    enum af_status (*row)(void *ctx, const struct af_slice *cells, size_t count, struct af_error *err);
+};
+struct csv_reader;
+AF_MUST_CHECK enum af_status csv_reader_new(const struct remote *remote, const struct csv_handler *handler, void *ctx,
+                                            struct csv_reader **out, struct af_error *err);
+enum af_status csv_reader_feed(void *reader, struct af_slice bytes, struct af_error *err);
+AF_MUST_CHECK enum af_status csv_reader_finish(struct csv_reader *reader, struct af_error *err);
+void csv_reader_free(struct csv_reader *reader);
+
+/* --- Flux (flux.c) ------------------------------------------------------------------------------------------------------------- */
+
+/* A query request: JSON body in conn->body. */
+void flux_request(struct remote *remote, struct remote_conn *conn, struct af_slice text);
+AF_MUST_CHECK enum af_status flux_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct csv_handler *handler,
+                                      void *ctx, struct af_error *err);
+AF_MUST_CHECK enum af_status flux_list(struct remote *remote, enum af_listing what, const struct af_scan *scan,
+                                       struct af_listed *listed, struct af_error *err);
+
+/* --- scans (scan.c, flux.c) --------------------------------------------------------------------------------------------------- */
+
+/* What both languages' scans share: rows that fill up, full ones that wait, time windows. */
+enum { REMOTE_READY_MAX = 64 };
+struct remote_stream {
+    struct af_stream base;
+    struct remote *remote;
+    struct remote_conn *conn;
+    struct af_arena arena;          /* texts for the life of the scan */
+    const char *measurement;
+    struct af_field *fields;        /* the scan's columns, by name */
+    size_t field_count;
+    const bool *cancel;
+    struct af_rows *rows;           /* being filled */
+    struct af_rows *ready[REMOTE_READY_MAX];
+    size_t ready_count;
+    struct af_rows *spare;
+    int64_t from_ns;                /* what is still to be asked for; both ends included */
+    int64_t last_ns;
+    int64_t window_last_ns;         /* of the running request */
+    uint64_t window_ns;
+    uint64_t window_rows;           /* that came so far */
+    bool is_asking;                 /* a request runs */
+    bool is_over;
+    struct af_buf key;              /* the current series */
+    const struct remote_language_ops *ops;
+    struct iql_reader *iql;
+    struct csv_reader *csv;
+    bool has_value;                 /* InfluxQL: the row being read has one */
+    struct flux_table *table;       /* Flux: what the columns of the current table mean */
+};
+struct remote_language_ops {
+    enum af_status (*ask)(struct remote_stream *stream, struct af_error *err);    /* begin the request of a window */
+    enum af_status (*finish)(struct remote_stream *stream, struct af_error *err); /* its answer is whole */
+    void (*drop)(struct remote_stream *stream);                                   /* free the reader */
+};
+
+AF_MUST_CHECK enum af_status remote_scan(struct af_store *store, const struct af_scan *scan, struct af_stream **out,
+                                         struct af_error *err);
+AF_MUST_CHECK enum af_status remote_list(struct af_store *store, enum af_listing what, const struct af_scan *scan,
+                                         struct af_stream **out, struct af_error *err);
+AF_MUST_CHECK enum af_status remote_write(struct af_store *store, const struct af_write *write, struct af_write_answer *out,
+                                          struct af_error *err);
+
+/* Fields of the measurement as name and type word into `listed`, in whichever language works. */
+AF_MUST_CHECK enum af_status remote_list_fields(struct remote *remote, const struct af_scan *scan, struct af_listed *listed,
+                                                struct af_error *err);
+/* Whether InfluxQL can be asked; finds it out once for 2.x. */
+AF_MUST_CHECK enum af_status remote_speaks_influxql(struct remote *remote, bool *out, struct af_error *err);
+
+/* For the languages: a row is complete; a full builder is put aside. */
+AF_MUST_CHECK enum af_status remote_stream_row_end(struct remote_stream *stream, struct af_error *err);
+/* The series key from tags in any order; tags without a value are none. */
+AF_MUST_CHECK enum af_status remote_stream_key(struct remote_stream *stream, struct iql_tag *tags, size_t tag_count,
+                                               struct af_error *err);
+extern const struct remote_language_ops remote_flux_ops;
+/* Earliest and latest time with a value in [*from, *last], or false in *out_some. */
+AF_MUST_CHECK enum af_status flux_extent(struct remote_stream *stream, bool *out_some, struct af_error *err);
+#endif

@@ -1,0 +1,15 @@
+/*
+ * listing.h - the stream that a listing gives (store.h): names with a type or a retention. For the fillings of the seam.
+ */
+#ifndef AF_STORE_LISTING_H
+#define AF_STORE_LISTING_H
+#include "store/store.h"
+
+struct af_listed;
+AF_MUST_CHECK enum af_status af_listed_new(enum af_listing what, struct af_listed **out, struct af_error *err);
+/* `type` counts for AF_LIST_FIELDS, `retention_s` for AF_LIST_BUCKETS. Names are sorted bytewise at the end, repeated ones stay. */
+AF_MUST_CHECK enum af_status af_listed_add(struct af_listed *listed, struct af_slice name, const char *type, int64_t retention_s,
+                                           struct af_error *err);
+/* The same object as a stream; closing it frees it. Nothing may be added afterwards. */
+struct af_stream *af_listed_stream(struct af_listed *listed);
+#endif

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Install the Debian and PyPI packages that a target needs and that are missing. Groups: core influxdb test fuzz extra.
+set -eu
+packages=""
+pip=""
+for group in "$@"; do
+    case $group in
+    core) packages="$packages gcc make libc6-dev libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev libdeflate-dev
+                    libyaml-dev libyajl-dev libxxhash-dev" ;;
+    influxdb) packages="$packages influxdb curl ca-certificates" ;;
+    test) packages="$packages python3 openssl" ;;
+    fuzz) packages="$packages clang-14 libclang-rt-14-dev" ;;
+    extra) packages="$packages python3 python3-venv clang-14"; pip="pyarrow duckdb pandas influxdb-client" ;;
+    *) echo "install.sh: no group $group" >&2; exit 2 ;;
+    esac
+done
+missing=""
+for p in $packages; do
+    [ "$(dpkg-query -W -f='${Status}' "$p" 2>/dev/null)" = "install ok installed" ] || missing="$missing $p"
+done
+if [ -n "$missing" ]; then
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    echo "installing:$missing"
+    $sudo apt-get update -qq
+    # shellcheck disable=SC2086
+    # RUNLEVEL=1: no package starts its service by itself.
+    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+if [ -n "$pip" ]; then
+    venv=${VENV:-build/venv}
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    want=""
+    for p in $pip; do
+        "$venv/bin/python" -m pip show -q "$p" >/dev/null 2>&1 || want="$want $p"
+    done
+    # shellcheck disable=SC2086
+    [ -z "$want" ] || "$venv/bin/python" -m pip install -q $want
+fi
