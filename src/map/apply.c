@@ -11,14 +11,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* --- rejects -------------------------------------------------------------------------------------------------------------------- */
+/* --- rejects ------------------------------------------------------------------------------------------------------ */
 
 static enum af_status no_room(struct map_run *run, size_t bytes)
 {
     return af_arena_fail(run->arena, bytes, "the points of a batch", run->err);
 }
 
-enum af_status map_reject(struct map_run *run, size_t row, const char *column, const char *reason)
+enum af_status af_map_reject(struct map_run *run, size_t row, const char *column, const char *reason)
 {
     if (!af_bit_get(run->live, row))
         return AF_OK;
@@ -32,7 +32,7 @@ enum af_status map_reject(struct map_run *run, size_t row, const char *column, c
     return AF_OK;
 }
 
-enum af_status map_reject_text(struct map_run *run, size_t row, const char *column, const char *what, struct af_slice text)
+enum af_status af_map_reject_text(struct map_run *run, size_t row, const char *column, const char *what, struct af_slice text)
 {
     enum { SHOWN_MAX = 60 };
     char shown[SHOWN_MAX + 4];
@@ -46,26 +46,26 @@ enum af_status map_reject_text(struct map_run *run, size_t row, const char *colu
     const char *reason = af_arena_printf(run->arena, "%s: '%.*s%s'", what, (int)len, shown, len < text.len ? "..." : "");
     if (reason == NULL)
         return no_room(run, SHOWN_MAX);
-    return map_reject(run, row, column, reason);
+    return af_map_reject(run, row, column, reason);
 }
 
-enum af_status map_reject_invalid(struct map_run *run, const struct af_column *col, const char *name)
+enum af_status af_map_reject_invalid(struct map_run *run, const struct af_column *col, const char *name)
 {
     if (col->invalid == NULL)
         return AF_OK;
     const char *reason = col->invalid_why != NULL ? col->invalid_why : "the file's value cannot be held";
     for (size_t row = 0; row < run->rows; row++) {
         if (af_bit_get(col->invalid, row))
-            AF_TRY(map_reject(run, row, name, reason));
+            AF_TRY(af_map_reject(run, row, name, reason));
     }
     return AF_OK;
 }
 
-/* --- skip rules -------------------------------------------------------------------------------------------------------------------- */
+/* --- skip rules --------------------------------------------------------------------------------------------------- */
 
 static bool is_dropped(const struct map_skip *spec, struct af_slice word)
 {
-    return spec->is.is_set ? map_names_has(&spec->is, word) : !map_names_has(&spec->is_not, word);
+    return spec->is.is_set ? af_map_names_has(&spec->is, word) : !af_map_names_has(&spec->is_not, word);
 }
 
 /* What each word means for the row; the entry of "no word" stands for an empty text. */
@@ -91,7 +91,7 @@ static enum af_status apply_skips(struct map_run *run)
     struct af_mapper *mapper = run->mapper;
     for (size_t i = 0; i < mapper->skip_count; i++) {
         struct map_bound_skip *skip = &mapper->skips[i];
-        AF_TRY(map_words_load(run, &skip->word));
+        AF_TRY(af_map_words_load(run, &skip->word));
         AF_TRY(judge_words(run, skip));
         for (size_t row = 0; row < run->rows; row++) {
             if (skip->drops[map_wordcol_get(&skip->word, row)])
@@ -101,7 +101,7 @@ static enum af_status apply_skips(struct map_run *run)
     return AF_OK;
 }
 
-/* --- fields ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- fields ------------------------------------------------------------------------------------------------------- */
 
 static enum af_status add_field(struct map_run *run, struct af_slice name, struct af_slice escaped,
                                 const struct af_column *column)
@@ -126,7 +126,7 @@ static enum af_status static_fields(struct map_run *run, uint64_t *has_required)
     for (size_t i = 0; i < mapper->field_count; i++) {
         struct map_bound_field *field = &mapper->fields[i];
         struct af_column column;
-        AF_TRY(map_cast(run, &field->value, &column));
+        AF_TRY(af_map_cast(run, &field->value, &column));
         if (field->is_required && column.validity != NULL) {
             for (size_t w = 0; w < af_bit_words(run->rows); w++)
                 has_required[w] &= column.validity[w];
@@ -137,7 +137,7 @@ static enum af_status static_fields(struct map_run *run, uint64_t *has_required)
     return AF_OK;
 }
 
-/* --- fields with a name out of the row -------------------------------------------------------------------------------------------------- */
+/* --- fields with a name out of the row ---------------------------------------------------------------------------- */
 
 static enum af_status escape_in_arena(struct map_run *run, struct af_slice name, struct af_slice *out)
 {
@@ -203,7 +203,7 @@ static enum af_status split_by_name(struct map_run *run, const struct map_bound_
             }
         }
         if (fault != NULL)
-            AF_TRY(map_reject(run, row, named->name.column_name, fault));
+            AF_TRY(af_map_reject(run, row, named->name.column_name, fault));
         else
             af_bit_set(bitmaps[word], row);
     }
@@ -240,12 +240,12 @@ static enum af_status named_fields(struct map_run *run, struct map_bound_named *
     uint64_t *served = af_bits_new(run->arena, run->rows, false);
     if (served == NULL)
         return no_room(run, run->rows / 8);
-    AF_TRY(map_words_load(run, &named->name));
+    AF_TRY(af_map_words_load(run, &named->name));
     uint32_t only = common_name(run, &named->name);
     bool is_required = false;
     for (size_t i = 0; i < named->value_count; i++) {
         struct af_column values;
-        AF_TRY(map_cast(run, &named->values[i], &values));
+        AF_TRY(af_map_cast(run, &named->values[i], &values));
         is_required |= named->values[i].spec->is_required;
         if (values.type == AF_TYPE_NULL)
             continue;
@@ -312,7 +312,7 @@ static enum af_status make_fields(struct map_run *run)
     return AF_OK;
 }
 
-/* --- rows at a local time that does not exist -------------------------------------------------------------------------------------------- */
+/* --- rows at a local time that does not exist --------------------------------------------------------------------- */
 
 static bool is_zero(const struct af_column *col, size_t row)
 {
@@ -337,7 +337,7 @@ static void drop_gap_rows(struct map_run *run)
     }
 }
 
-/* --- pairs ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- pairs -------------------------------------------------------------------------------------------------------- */
 
 static bool is_out_of_order(const struct map_wordset *set, uint32_t first, uint32_t second)
 {
@@ -370,7 +370,7 @@ static enum af_status negate_fields(struct map_run *run, const struct map_pair *
 {
     for (size_t i = 0; i < run->field_count; i++) {
         struct af_column *col = &run->fields[i].column;
-        if (!map_names_has(&pair->negate, run->fields[i].name) || (col->type != AF_TYPE_F64 && col->type != AF_TYPE_I64))
+        if (!af_map_names_has(&pair->negate, run->fields[i].name) || (col->type != AF_TYPE_F64 && col->type != AF_TYPE_I64))
             continue;
         uint64_t *out = af_arena_array(run->arena, run->rows, sizeof *out);
         if (out == NULL)
@@ -407,7 +407,7 @@ static enum af_status order_pair(struct map_run *run, const struct map_pair *spe
     return has_swapped ? negate_fields(run, spec, swapped) : AF_OK;
 }
 
-/* --- the end ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the end ------------------------------------------------------------------------------------------------------ */
 
 static int compare_notes(const void *a, const void *b)
 {
@@ -465,14 +465,14 @@ static void bound_memory(struct af_mapper *mapper)
 {
     size_t bytes = mapper->set.keys.bytes;
     for (size_t i = 0; i < mapper->col_count; i++)
-        bytes += mapper->sets[i].keys.bytes + map_wordcol_bytes(&mapper->cols[i]);
+        bytes += mapper->sets[i].keys.bytes + af_map_wordcol_bytes(&mapper->cols[i]);
     for (size_t i = 0; i < mapper->named_count; i++)
-        bytes += mapper->named[i].set.keys.bytes + map_wordcol_bytes(&mapper->named[i].name);
+        bytes += mapper->named[i].set.keys.bytes + af_map_wordcol_bytes(&mapper->named[i].name);
     for (size_t i = 0; i < mapper->skip_count; i++)
-        bytes += mapper->skips[i].set.keys.bytes + map_wordcol_bytes(&mapper->skips[i].word);
+        bytes += mapper->skips[i].set.keys.bytes + af_map_wordcol_bytes(&mapper->skips[i].word);
     if (bytes <= AF_SERIES_BYTES_MAX)
         return;
-    map_clear_caches(mapper);
+    af_map_clear_caches(mapper);
 }
 
 static enum af_status key_words(struct map_run *run)
@@ -481,8 +481,8 @@ static enum af_status key_words(struct map_run *run)
     for (size_t i = 0; i < mapper->col_count; i++) {
         struct map_wordcol *col = &mapper->cols[i];
         if (col->column != SIZE_MAX)
-            AF_TRY(map_reject_invalid(run, &run->batch->columns[col->column], col->column_name));
-        AF_TRY(map_words_load(run, col));
+            AF_TRY(af_map_reject_invalid(run, &run->batch->columns[col->column], col->column_name));
+        AF_TRY(af_map_words_load(run, col));
     }
     for (size_t i = 0; i < mapper->pair_count; i++)
         AF_TRY(order_pair(run, mapper->pairs[i].spec, &mapper->pairs[i]));
@@ -496,10 +496,10 @@ static enum af_status apply_rows(struct map_run *run)
         return no_room(run, run->rows / 8);
     AF_TRY(apply_skips(run));
     AF_TRY(make_fields(run));
-    AF_TRY(map_times(run));
+    AF_TRY(af_map_times(run));
     drop_gap_rows(run);
     AF_TRY(key_words(run));
-    return map_series(run);
+    return af_map_series(run);
 }
 
 /* Rows that are no point any more have no series; returns how many are points. */

@@ -28,7 +28,7 @@ static enum af_status no_memory(const struct binder *b)
     return af_fail_nomem(b->err, "a mapping's columns");
 }
 
-/* --- the path ----------------------------------------------------------------------------------------------------------------- */
+/* --- the path ----------------------------------------------------------------------------------------------------- */
 
 static int hex(char c)
 {
@@ -123,7 +123,7 @@ static bool date_of_path(const char *path, int64_t *out_ns)
     return false;
 }
 
-/* --- columns ------------------------------------------------------------------------------------------------------------------------ */
+/* --- columns ------------------------------------------------------------------------------------------------------ */
 
 static size_t find_nocase(const struct af_schema *schema, const char *name)
 {
@@ -134,7 +134,7 @@ static size_t find_nocase(const struct af_schema *schema, const char *name)
     return SIZE_MAX;
 }
 
-size_t map_find_column(const struct af_schema *schema, const struct map_names *names)
+size_t af_map_find_column(const struct af_schema *schema, const struct map_names *names)
 {
     for (size_t i = 0; i < names->count; i++) {
         size_t at = af_schema_find(schema, af_slice_of(names->items[i]));
@@ -154,7 +154,7 @@ static void note_missing(struct binder *b, const struct map_names *names)
 
 static size_t take_column(struct binder *b, const struct map_names *names, bool is_optional)
 {
-    size_t at = map_find_column(b->mapper->schema, names);
+    size_t at = af_map_find_column(b->mapper->schema, names);
     if (at != SIZE_MAX)
         b->mapper->is_used[at] = true;
     else if (!is_optional)
@@ -175,7 +175,7 @@ static const char *column_name(const struct binder *b, size_t column)
     return column != SIZE_MAX ? b->mapper->schema->fields[column].name : NULL;
 }
 
-/* --- words ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- words -------------------------------------------------------------------------------------------------------- */
 
 static enum af_status bind_unless(struct binder *b, const struct map_word *spec, struct map_wordcol *out)
 {
@@ -206,7 +206,7 @@ static enum af_status bind_word(struct binder *b, const struct map_word *spec, s
         return AF_OK;
     }
     const struct constant *constant = NULL;
-    out->column = map_find_column(b->mapper->schema, &spec->columns);
+    out->column = af_map_find_column(b->mapper->schema, &spec->columns);
     if (out->column == SIZE_MAX && (constant = find_constant(b, &spec->columns)) != NULL) {
         out->column_name = constant->key;
         out->constant = constant->value;
@@ -219,7 +219,7 @@ static enum af_status bind_word(struct binder *b, const struct map_word *spec, s
     return AF_OK;
 }
 
-/* --- values ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- values ------------------------------------------------------------------------------------------------------- */
 
 static enum af_type field_type(int wanted, enum af_type found)
 {
@@ -297,7 +297,7 @@ static enum af_status bind_named(struct binder *b, const struct map_named *spec)
 {
     struct af_mapper *mapper = b->mapper;
     struct map_bound_named *named = &mapper->named[mapper->named_count++];
-    map_wordset_init(&named->set, MAP_ROLE_FIELD);
+    af_map_wordset_init(&named->set, MAP_ROLE_FIELD);
     bool has_word;
     AF_TRY(bind_word(b, &spec->name, &named->set, &named->name, &has_word));
     named->values = af_arena_zero(&mapper->arena, spec->value_count + 1, sizeof *named->values);
@@ -311,14 +311,14 @@ static enum af_status bind_named(struct binder *b, const struct map_named *spec)
     return AF_OK;
 }
 
-/* --- tags ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- tags --------------------------------------------------------------------------------------------------------- */
 
 static enum af_status add_tag(struct binder *b, const char *name, const struct map_tag *spec, const struct map_word *word)
 {
     struct af_mapper *mapper = b->mapper;
     size_t col = mapper->col_count;
     bool has_word = true;
-    map_wordset_init(&mapper->sets[col], MAP_ROLE_TAG_VALUE);
+    af_map_wordset_init(&mapper->sets[col], MAP_ROLE_TAG_VALUE);
     if (spec == NULL || spec->join.count == 0) {
         AF_TRY(bind_word(b, word, &mapper->sets[col], &mapper->cols[col], &has_word));
         if (!has_word)
@@ -383,7 +383,7 @@ static int compare_tags(const void *a, const void *b)
     return strcmp(((const struct map_bound_tag *)a)->name, ((const struct map_bound_tag *)b)->name);
 }
 
-/* --- the rest -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the rest ----------------------------------------------------------------------------------------------------- */
 
 static bool has_tag(const struct af_mapper *mapper, const char *name)
 {
@@ -410,9 +410,9 @@ static size_t find_divider(const struct af_mapper *mapper)
     if (rest->divider == NULL)
         return SIZE_MAX;
     struct map_names names = { true, 1, (const char **)(uintptr_t)&rest->divider };
-    size_t divider = map_find_column(mapper->schema, &names);
+    size_t divider = af_map_find_column(mapper->schema, &names);
     for (size_t i = 0; divider != SIZE_MAX && i < divider; i++) {
-        if (!map_names_has(&rest->except, af_slice_of(mapper->schema->fields[i].name)))
+        if (!af_map_names_has(&rest->except, af_slice_of(mapper->schema->fields[i].name)))
             return divider;
     }
     return SIZE_MAX;
@@ -467,7 +467,7 @@ static enum af_status bind_rest_column(struct binder *b, size_t column, enum res
 {
     struct af_mapper *mapper = b->mapper;
     const char *name = rest_name(mapper, column, role);
-    const char *fault = map_name_fault(role == REST_TAG ? MAP_ROLE_TAG_KEY : MAP_ROLE_FIELD, af_slice_of(name));
+    const char *fault = af_map_name_fault(role == REST_TAG ? MAP_ROLE_TAG_KEY : MAP_ROLE_FIELD, af_slice_of(name));
     if (fault != NULL)
         return af_fail(b->err, AF_EINVAL, "column '%s': %s; list it in rest.except", name, fault);
     const char **item = af_arena_zero(&mapper->arena, 1, sizeof *item);
@@ -490,7 +490,7 @@ static enum af_status bind_rest(struct binder *b)
         return AF_OK;
     for (size_t i = 0; i < mapper->schema->field_count; i++) {
         const char *name = mapper->schema->fields[i].name;
-        if (mapper->is_used[i] || map_names_has(&rest->except, af_slice_of(name)))
+        if (mapper->is_used[i] || af_map_names_has(&rest->except, af_slice_of(name)))
             continue;
         enum rest_role role = role_of_rest(mapper, i, divider);
         name = rest_name(mapper, i, role);
@@ -501,7 +501,7 @@ static enum af_status bind_rest(struct binder *b)
     return AF_OK;
 }
 
-/* --- time --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- time --------------------------------------------------------------------------------------------------------- */
 
 static enum af_status bind_time_constant(struct binder *b, const char *path)
 {
@@ -530,7 +530,7 @@ static enum af_status bind_time(struct binder *b, const char *path)
     struct af_mapper *mapper = b->mapper;
     const struct map_time *spec = &mapper->map->time;
     struct map_bound_time *time = &mapper->time;
-    time->column = map_find_column(mapper->schema, &spec->columns);
+    time->column = af_map_find_column(mapper->schema, &spec->columns);
     time->column_name = column_name(b, time->column);
     time->hour = take_one(b, spec->hour);
     time->half_hour = take_one(b, spec->half_hour);
@@ -543,12 +543,12 @@ static enum af_status bind_time(struct binder *b, const char *path)
     if (field->type == AF_TYPE_BOOL || field->type == AF_TYPE_CLOCK || field->type == AF_TYPE_BYTES)
         return af_fail(b->err, AF_EINVAL, "column %s is a %s, not a time", field->name, af_type_name(field->type));
     if (is_count && spec->unit == MAP_UNIT_UNSET)
-        return af_fail(b->err, AF_EINVAL, "column %s holds numbers: say what they count since 1970 (time: { unit: s | ms | us | ns })",
+        return af_fail(b->err, AF_EINVAL, "column %s holds numbers: say what they count since 1970 (time.unit: s, ms, us, ns)",
                        field->name);
     return AF_OK;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 static enum af_status make_room(struct binder *b)
 {
@@ -580,12 +580,12 @@ static enum af_status bind_skips(struct binder *b)
     for (size_t i = 0; i < mapper->map->skip_count; i++) {
         struct map_bound_skip *skip = &mapper->skips[mapper->skip_count++];
         skip->spec = &mapper->map->skips[i];
-        map_wordset_init(&skip->set, MAP_ROLE_TAG_VALUE);
+        af_map_wordset_init(&skip->set, MAP_ROLE_TAG_VALUE);
         bool has_word;
         AF_TRY(bind_word(b, &skip->spec->word, &skip->set, &skip->word, &has_word));
         if (!has_word) { /* an optional column that is not there drops nothing */
-            map_wordcol_done(&skip->word);
-            map_wordset_done(&skip->set);
+            af_map_wordcol_done(&skip->word);
+            af_map_wordset_done(&skip->set);
             mapper->skip_count--;
         }
     }
@@ -598,7 +598,7 @@ static enum af_status bind_key(struct binder *b)
     const struct af_map *map = mapper->map;
     bool has_word;
     mapper->col_count = 1;
-    map_wordset_init(&mapper->sets[0], MAP_ROLE_MEASUREMENT);
+    af_map_wordset_init(&mapper->sets[0], MAP_ROLE_MEASUREMENT);
     AF_TRY(bind_word(b, &map->measurement, &mapper->sets[0], &mapper->cols[0], &has_word));
     for (size_t i = 0; i < map->tag_count; i++)
         AF_TRY(add_tag(b, map->tags[i].name, &map->tags[i], &map->tags[i].word));
@@ -640,7 +640,7 @@ static enum af_status check_bound(struct binder *b)
     return AF_OK;
 }
 
-enum af_status map_bind(struct af_mapper *mapper, const char *path, bool is_lenient, struct af_error *err)
+enum af_status af_map_bind(struct af_mapper *mapper, const char *path, bool is_lenient, struct af_error *err)
 {
     struct binder b = { .mapper = mapper, .err = err };
     af_buf_init(&b.missing, 1 << 20);
@@ -661,7 +661,7 @@ enum af_status map_bind(struct af_mapper *mapper, const char *path, bool is_leni
     return status;
 }
 
-/* --- the mapper ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the mapper --------------------------------------------------------------------------------------------------- */
 
 static enum af_status new_mapper(const struct af_map *map, const struct af_schema *schema, const char *path, bool is_lenient,
                                  struct af_mapper **out, struct af_error *err)
@@ -675,7 +675,7 @@ static enum af_status new_mapper(const struct af_map *map, const struct af_schem
     af_intern_init(&mapper->set.keys);
     af_buf_init(&mapper->scratch, SCRATCH_BYTES_MAX);
     af_buf_init(&mapper->key, SCRATCH_BYTES_MAX);
-    enum af_status status = map_bind(mapper, path, is_lenient, err);
+    enum af_status status = af_map_bind(mapper, path, is_lenient, err);
     if (status != AF_OK) {
         af_mapper_free(mapper);
         return status;
@@ -699,22 +699,22 @@ static void free_value(struct map_bound_value *value)
 static void free_parts(struct af_mapper *mapper)
 {
     for (size_t i = 0; mapper->cols != NULL && i <= mapper->col_count; i++) /* one more: it may have failed half-way */
-        map_wordcol_done(&mapper->cols[i]);
+        af_map_wordcol_done(&mapper->cols[i]);
     for (size_t i = 0; mapper->sets != NULL && i <= mapper->col_count; i++)
-        map_wordset_done(&mapper->sets[i]);
+        af_map_wordset_done(&mapper->sets[i]);
     for (size_t i = 0; mapper->chains != NULL && i < mapper->col_count; i++)
-        map_u64map_done(&mapper->chains[i]);
+        af_map_u64map_done(&mapper->chains[i]);
     for (size_t i = 0; i < mapper->field_count; i++)
         free_value(&mapper->fields[i].value);
     for (size_t i = 0; i < mapper->named_count; i++) {
-        map_wordcol_done(&mapper->named[i].name);
-        map_wordset_done(&mapper->named[i].set);
+        af_map_wordcol_done(&mapper->named[i].name);
+        af_map_wordset_done(&mapper->named[i].set);
         for (size_t k = 0; k < mapper->named[i].value_count; k++)
             free_value(&mapper->named[i].values[k]);
     }
     for (size_t i = 0; i < mapper->skip_count; i++) {
-        map_wordcol_done(&mapper->skips[i].word);
-        map_wordset_done(&mapper->skips[i].set);
+        af_map_wordcol_done(&mapper->skips[i].word);
+        af_map_wordset_done(&mapper->skips[i].set);
         af_free(mapper->skips[i].drops);
     }
 }
@@ -726,7 +726,7 @@ void af_mapper_free(struct af_mapper *mapper)
     free_parts(mapper);
     af_free(mapper->time.lut);
     af_free(mapper->table);
-    map_u64map_done(&mapper->by_tuple);
+    af_map_u64map_done(&mapper->by_tuple);
     af_intern_done(&mapper->set.keys);
     af_buf_done(&mapper->scratch);
     af_buf_done(&mapper->key);
@@ -734,23 +734,23 @@ void af_mapper_free(struct af_mapper *mapper)
     af_free(mapper);
 }
 
-void map_clear_caches(struct af_mapper *mapper)
+void af_map_clear_caches(struct af_mapper *mapper)
 {
     af_intern_clear(&mapper->set.keys);
     mapper->set.generation++;
     mapper->key_bytes_max = 0;
-    map_series_clear(mapper);
+    af_map_series_clear(mapper);
     for (size_t i = 0; i < mapper->col_count; i++) {
-        map_wordset_clear(&mapper->sets[i]);
-        map_wordcol_clear(&mapper->cols[i]);
+        af_map_wordset_clear(&mapper->sets[i]);
+        af_map_wordcol_clear(&mapper->cols[i]);
     }
     for (size_t i = 0; i < mapper->named_count; i++) {
-        map_wordset_clear(&mapper->named[i].set);
-        map_wordcol_clear(&mapper->named[i].name);
+        af_map_wordset_clear(&mapper->named[i].set);
+        af_map_wordcol_clear(&mapper->named[i].name);
     }
     for (size_t i = 0; i < mapper->skip_count; i++) {
-        map_wordset_clear(&mapper->skips[i].set);
-        map_wordcol_clear(&mapper->skips[i].word);
+        af_map_wordset_clear(&mapper->skips[i].set);
+        af_map_wordcol_clear(&mapper->skips[i].word);
         mapper->skips[i].drop_count = 0;
     }
 }

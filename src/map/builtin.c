@@ -54,7 +54,7 @@ static const struct af_map_builtin_name builtin_names[] = {
 };
 
 /* In the same order. */
-const char *const map_builtin_yaml[] = {
+const char *const af_map_builtin_yaml[] = {
     /* generation */
     "name: generation\n"
     "about: processed platform data, dataset=generation\n"
@@ -697,7 +697,7 @@ enum af_status af_map_builtin(const char *name, struct af_map **out, struct af_e
     size_t len = 0;
     for (size_t i = 0; builtin_names[i].name != NULL; i++) {
         if (strcmp(builtin_names[i].name, name) == 0)
-            return af_map_parse(name, af_slice_of(map_builtin_yaml[i]), out, err);
+            return af_map_parse(name, af_slice_of(af_map_builtin_yaml[i]), out, err);
         if (len + 32 < sizeof list)
             len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len != 0 ? ", " : "", builtin_names[i].name);
     }

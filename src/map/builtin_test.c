@@ -59,7 +59,7 @@ AF_TEST(builtins_parse_and_print)
     AF_CHECK(strstr(err.message, "ons-curva-carga") != NULL);
 }
 
-/* --- the platform's own vectors ---------------------------------------------------------------------------------------- */
+/* --- the platform's own vectors ----------------------------------------------------------------------------------- */
 
 AF_TEST(platform_generation)
 {
@@ -107,7 +107,7 @@ AF_TEST(platform_numbers_are_tag_and_field)
                   "generation_data,region=N power_mw=2,unit=\"MW\" 1704067200000000000\n");
 }
 
-/* --- Timestream ------------------------------------------------------------------------------------------------------------ */
+/* --- Timestream --------------------------------------------------------------------------------------------------- */
 
 AF_TEST(timestream_single_measure)
 {
@@ -141,7 +141,7 @@ AF_TEST(timestream_exports_of_text)
                   "value=1500.5 1704067200000000001\n");
 }
 
-/* --- ONS ----------------------------------------------------------------------------------------------------------------------- */
+/* --- ONS ---------------------------------------------------------------------------------------------------------- */
 
 AF_TEST(ons_hourly_load)
 {
@@ -178,7 +178,8 @@ AF_TEST(ons_interchange_old_and_new)
 {
     CHECK_BUILTIN("ons-intercambio",
                   "din_instante;id_subsistema_origem;nom_subsistema_origem;id_subsistema_destino;nom_subsistema_destino;"
-                  "val_intercambiomwmed\n2018-11-03 23:00:00;SE;SUDESTE;S;SUL;-2530.982\n2018-11-03 23:00:00;N;NORTE;SE;SUDESTE;-1893.154\n",
+                  "val_intercambiomwmed\n2018-11-03 23:00:00;SE;SUDESTE;S;SUL;-2530.982\n"
+                  "2018-11-03 23:00:00;N;NORTE;SE;SUDESTE;-1893.154\n",
                   "transmission_data,from_region=S,line_id=S-SE,to_region=SE flow_mw=2530.982 1541296800000000000\n"
                   "transmission_data,from_region=N,line_id=N-SE,to_region=SE flow_mw=-1893.154 1541296800000000000\n");
     CHECK_BUILTIN("ons-intercambio",
@@ -199,8 +200,8 @@ AF_TEST(ons_plants)
                   "2024-01-01 00:00:00;NE;NORDESTE;BA;BAHIA;TIPO III;Nova Fonte;Óleo Diesel;U;ABC;-;0\n",
                   "generation_data,energy_source=hydro,fuel=hydro,mode=TIPO\\ I,plant=ALUXG,plant_name=Xingó,region=NE,state=BA "
                   "power_mw=3.5 1704078000000000000\n"
-                  "generation_data,energy_source=nova\\ fonte,fuel=diesel,mode=TIPO\\ III,plant=ABC,plant_name=U,region=NE,state=BA "
-                  "power_mw=0 1704078000000000000\n");
+                  "generation_data,energy_source=nova\\ fonte,fuel=diesel,mode=TIPO\\ III,plant=ABC,plant_name=U,region=NE,"
+                  "state=BA power_mw=0 1704078000000000000\n");
 }
 
 AF_TEST(ons_curtailment)
@@ -211,7 +212,8 @@ AF_TEST(ons_curtailment)
                   "cod_origemrestricao;dsc_restricao\n"
                   "NE;NORDESTE;BA;BAHIA;CONJ. X;CJU_BABRD;-;2026-01-01 00:30:00;0.0;1;349.062;0.0;;ENE;SIS;razão, \"x\"\n",
                   "curtailment_data,energy_source=solar,plant=CJU_BABRD,region=NE,state=BA power_mw=0,limited_mw=1,"
-                  "available_mw=349.062,reference_mw=0,reason=\"ENE\",origin=\"SIS\",description=\"razão, \"x\"\" 1767238200000000000\n");
+                  "available_mw=349.062,reference_mw=0,reason=\"ENE\",origin=\"SIS\",description=\"razão, \"x\"\" "
+                  "1767238200000000000\n");
     CHECK_BUILTIN("ons-coff-eolica-detail",
                   "id_subsistema;id_estado;nom_modalidadeoperacao;nom_conjuntousina;nom_usina;id_ons;ceg;din_instante;"
                   "val_ventoverificado;flg_dadoventoinvalido;val_geracaoestimada;val_geracaoverificada\n"
@@ -248,7 +250,7 @@ AF_TEST(ons_dessem_takes_the_date_from_the_file_name)
     fixture_done(&f);
 }
 
-/* --- detection ------------------------------------------------------------------------------------------------------------------- */
+/* --- detection ---------------------------------------------------------------------------------------------------- */
 
 #define LOAD_COLUMNS "id_subsistema;nom_subsistema;din_instante;val_cargaenergiahomwmed\n"
 #define COFF_COLUMNS "id_ons;din_instante;val_geracao;val_geracaolimitada\n"
@@ -277,7 +279,8 @@ AF_TEST(detection)
           "ons-coff-eolica-detail" },
         { "timestream-unload-sample.parquet", "time;source;signal;value\n", "timestream-unload" },
         { "db/results/A1.parquet", "region;measure_name;time;measure_value::double:f64\n", "timestream-unload" },
-        { "timestream-export/abc/batch_000001.parquet", "region;measure_name;time;measure_value::double:f64\n", "timestream-export" },
+        { "timestream-export/abc/batch_000001.parquet", "region;measure_name;time;measure_value::double:f64\n",
+          "timestream-export" },
         { "BALANCO_ENERGIA_SUBSISTEMA_2023.csv", "id_subsistena;din_instante;val_gerhidraulica;val_gertermica;val_carga\n",
           "ons-balanco" },
     };
@@ -294,7 +297,7 @@ AF_TEST(detection)
     }
 }
 
-/* --- proposals --------------------------------------------------------------------------------------------------------------------- */
+/* --- proposals ---------------------------------------------------------------------------------------------------- */
 
 static const char *infer(struct fixture *f, const char *path, const char *rows, bool with_sample)
 {

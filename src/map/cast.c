@@ -30,12 +30,12 @@ static uint64_t f64_bits(double value)
     return bits;
 }
 
-/* --- text to numbers ------------------------------------------------------------------------------------------------------ */
+/* --- text to numbers ---------------------------------------------------------------------------------------------- */
 
 static enum slot_state parse_text(const struct map_bound_value *value, struct af_slice text, uint64_t *out)
 {
     text = af_slice_trim(text);
-    if (map_text_is_missing(&value->spec->omit, false, text))
+    if (af_map_text_is_missing(&value->spec->omit, false, text))
         return SLOT_MISSING;
     double real = 0;
     int64_t whole = 0;
@@ -43,16 +43,16 @@ static enum slot_state parse_text(const struct map_bound_value *value, struct af
     bool is_ok = false;
     switch (value->type) {
     case AF_TYPE_F64:
-        is_ok = map_f64_parse(text, value->decimal, &real);
+        is_ok = af_map_f64_parse(text, value->decimal, &real);
         *out = f64_bits(real);
         break;
     case AF_TYPE_I64:
-        is_ok = map_i64_parse(text, value->decimal, &whole);
+        is_ok = af_map_i64_parse(text, value->decimal, &whole);
         *out = (uint64_t)whole;
         break;
-    case AF_TYPE_U64: is_ok = map_u64_parse(text, value->decimal, out); break;
+    case AF_TYPE_U64: is_ok = af_map_u64_parse(text, value->decimal, out); break;
     default:
-        is_ok = map_bool_parse(text, &truth);
+        is_ok = af_map_bool_parse(text, &truth);
         *out = truth;
     }
     return is_ok ? SLOT_OK : SLOT_BAD;
@@ -90,7 +90,7 @@ static enum slot_state dict_slot(struct map_bound_value *value, const struct af_
     return (enum slot_state)value->lut_state[code];
 }
 
-/* --- numbers to numbers ------------------------------------------------------------------------------------------------------ */
+/* --- numbers to numbers ------------------------------------------------------------------------------------------- */
 
 static double as_f64(const struct af_column *col, size_t row)
 {
@@ -107,19 +107,19 @@ static enum slot_state number_slot(const struct map_bound_value *value, const st
 {
     double real = as_f64(col, row);
     int64_t whole;
-    if (col->type == AF_TYPE_F64 && isnan(real) && map_names_has(&value->spec->omit, AF_SLICE_LIT("nan")))
+    if (col->type == AF_TYPE_F64 && isnan(real) && af_map_names_has(&value->spec->omit, AF_SLICE_LIT("nan")))
         return SLOT_MISSING;
     switch (value->type) {
     case AF_TYPE_F64: *out = f64_bits(real); return isfinite(real) ? SLOT_OK : SLOT_BAD;
     case AF_TYPE_I64:
-        if (!map_column_i64(col, row, &whole))
+        if (!af_map_column_i64(col, row, &whole))
             return SLOT_BAD;
         *out = (uint64_t)whole;
         return SLOT_OK;
     case AF_TYPE_U64:
         if (col->type == AF_TYPE_F64)
-            return map_f64_to_u64(real, out) ? SLOT_OK : SLOT_BAD;
-        if (!map_column_i64(col, row, &whole) || whole < 0)
+            return af_map_f64_to_u64(real, out) ? SLOT_OK : SLOT_BAD;
+        if (!af_map_column_i64(col, row, &whole) || whole < 0)
             return SLOT_BAD;
         *out = (uint64_t)whole;
         return SLOT_OK;
@@ -131,18 +131,18 @@ static enum af_status reject_value(struct map_run *run, const struct map_bound_v
                                    size_t row)
 {
     if (af_type_is_text(col->type))
-        return map_reject_text(run, row, value->column_name, complaint(value->type), af_slice_trim(af_column_text(col, row)));
+        return af_map_reject_text(run, row, value->column_name, complaint(value->type), af_slice_trim(af_column_text(col, row)));
     struct af_buf text;
     af_buf_init(&text, 256);
-    map_value_print(&text, col, row, MAP_SHORTEST);
+    af_map_value_print(&text, col, row, MAP_SHORTEST);
     enum af_status status = af_buf_check(&text, "a rejected value", run->err);
     if (status == AF_OK)
-        status = map_reject_text(run, row, value->column_name, complaint(value->type), af_buf_slice(&text));
+        status = af_map_reject_text(run, row, value->column_name, complaint(value->type), af_buf_slice(&text));
     af_buf_done(&text);
     return status;
 }
 
-/* --- any column, row by row ----------------------------------------------------------------------------------------------------- */
+/* --- any column, row by row --------------------------------------------------------------------------------------- */
 
 static uint64_t *copy_validity(struct map_run *run, const struct af_column *col)
 {
@@ -206,7 +206,7 @@ static enum af_status cast_slots(struct map_run *run, struct map_bound_value *va
     return value->type == AF_TYPE_BOOL ? pack_bits(run, slots, out) : AF_OK;
 }
 
-/* --- borrowed columns --------------------------------------------------------------------------------------------------------------- */
+/* --- borrowed columns --------------------------------------------------------------------------------------------- */
 
 static bool all_finite(const double *values, size_t count)
 {
@@ -241,12 +241,12 @@ static void borrow(enum af_type type, const struct af_column *col, struct af_col
     out->invalid_why = NULL;
 }
 
-/* --- strings ------------------------------------------------------------------------------------------------------------------------- */
+/* --- strings ------------------------------------------------------------------------------------------------------ */
 
 static bool is_clean(const struct map_value *spec, struct af_slice text)
 {
     struct af_slice trimmed = af_slice_trim(text);
-    return (spec->keep_space ? text.len != 0 : trimmed.len == text.len) && !map_text_is_missing(&spec->omit, false, trimmed) &&
+    return (spec->keep_space ? text.len != 0 : trimmed.len == text.len) && !af_map_text_is_missing(&spec->omit, false, trimmed) &&
            af_utf8_is_valid(text);
 }
 
@@ -270,11 +270,11 @@ static enum af_status check_strings(struct map_run *run, const struct map_bound_
             continue;
         struct af_slice text = af_column_text(col, row);
         struct af_slice trimmed = af_slice_trim(text);
-        if (map_text_is_missing(&value->spec->omit, false, trimmed)) {
+        if (af_map_text_is_missing(&value->spec->omit, false, trimmed)) {
             af_bit_clear(validity, row);
         } else if (!af_utf8_is_valid(text)) {
             af_bit_clear(validity, row);
-            AF_TRY(map_reject(run, row, value->column_name, "the text is not UTF-8"));
+            AF_TRY(af_map_reject(run, row, value->column_name, "the text is not UTF-8"));
         } else {
             struct af_slice kept = value->spec->keep_space ? text : trimmed;
             *out_cut += text.len - kept.len;
@@ -344,7 +344,7 @@ static enum af_status print_strings(struct map_run *run, const struct af_column 
     offsets[0] = 0;
     for (size_t row = 0; row < run->rows; row++) {
         if (af_column_has(col, row))
-            map_value_print(scratch, col, row, MAP_SHORTEST);
+            af_map_value_print(scratch, col, row, MAP_SHORTEST);
         offsets[row + 1] = (int32_t)scratch->len; /* scratch stays below 2 GiB */
     }
     AF_TRY(af_buf_check(scratch, "numbers as text", run->err));
@@ -356,7 +356,7 @@ static enum af_status print_strings(struct map_run *run, const struct af_column 
     return AF_OK;
 }
 
-/* --- ranges ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- ranges ------------------------------------------------------------------------------------------------------- */
 
 static enum af_status check_range(struct map_run *run, const struct map_bound_value *value, const struct af_column *col)
 {
@@ -368,17 +368,17 @@ static enum af_status check_range(struct map_run *run, const struct map_bound_va
             continue;
         double real = as_f64(col, row);
         if (spec->min.is_set && real < spec->min.value)
-            AF_TRY(map_reject(run, row, value->column_name, "below the smallest value the mapping allows (min)"));
+            AF_TRY(af_map_reject(run, row, value->column_name, "below the smallest value the mapping allows (min)"));
         if (spec->max.is_set && real > spec->max.value)
-            AF_TRY(map_reject(run, row, value->column_name, "above the largest value the mapping allows (max)"));
+            AF_TRY(af_map_reject(run, row, value->column_name, "above the largest value the mapping allows (max)"));
     }
     return AF_OK;
 }
 
-enum af_status map_cast(struct map_run *run, struct map_bound_value *value, struct af_column *out)
+enum af_status af_map_cast(struct map_run *run, struct map_bound_value *value, struct af_column *out)
 {
     const struct af_column *col = &run->batch->columns[value->column];
-    AF_TRY(map_reject_invalid(run, col, value->column_name));
+    AF_TRY(af_map_reject_invalid(run, col, value->column_name));
     if (col->type == AF_TYPE_NULL) {
         uint64_t *none = af_bits_new(run->arena, run->rows, false);
         *out = (struct af_column){ .type = AF_TYPE_NULL, .validity = none, .null_count = run->rows };

@@ -23,7 +23,7 @@ static bool has_columns(const struct af_schema *schema, const struct map_names *
 {
     for (size_t i = 0; i < names->count; i++) {
         struct map_names one = { true, 1, &names->items[i] };
-        if (map_find_column(schema, &one) == SIZE_MAX)
+        if (af_map_find_column(schema, &one) == SIZE_MAX)
             return false;
     }
     return names->count != 0;
@@ -60,7 +60,7 @@ static enum af_status find_best(const char *path, const struct af_schema *schema
     const struct af_map_builtin_name *names = af_map_builtins();
     for (size_t i = 0; names[i].name != NULL; i++) {
         struct af_map *map;
-        AF_TRY(af_map_parse(names[i].name, af_slice_of(map_builtin_yaml[i]), &map, err));
+        AF_TRY(af_map_parse(names[i].name, af_slice_of(af_map_builtin_yaml[i]), &map, err));
         size_t points = score(&map->detect, path, schema, scratch);
         if (points > best_score) {
             struct af_map *before = *best;

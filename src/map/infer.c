@@ -18,7 +18,7 @@ struct guess {
     int decimal;
 };
 
-/* --- the sample ------------------------------------------------------------------------------------------------------------ */
+/* --- the sample --------------------------------------------------------------------------------------------------- */
 
 struct sample_facts {
     size_t rows;     /* with a value */
@@ -32,9 +32,9 @@ static void look_at(struct af_slice text, struct sample_facts *facts)
     double real;
     bool truth;
     bool has_zone;
-    facts->numbers += map_f64_parse(text, MAP_DECIMAL_POINT, &real);
-    facts->comma_numbers += map_f64_parse(text, MAP_DECIMAL_COMMA, &real);
-    facts->truths += map_bool_parse(text, &truth);
+    facts->numbers += af_map_f64_parse(text, MAP_DECIMAL_POINT, &real);
+    facts->comma_numbers += af_map_f64_parse(text, MAP_DECIMAL_COMMA, &real);
+    facts->truths += af_map_bool_parse(text, &truth);
     facts->times += af_time_parse(text, &ns, &has_zone);
 }
 
@@ -50,7 +50,7 @@ static enum af_status look_at_column(const struct af_batch *sample, size_t colum
         if (!af_column_has(col, row))
             continue;
         struct af_slice text = af_slice_trim(af_column_text(col, row));
-        if (map_text_is_missing(&none, true, text))
+        if (af_map_text_is_missing(&none, true, text))
             continue;
         uint32_t id;
         facts->rows++;
@@ -63,7 +63,7 @@ static enum af_status look_at_column(const struct af_batch *sample, size_t colum
     return status;
 }
 
-/* --- names --------------------------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 static const char *const time_words[] = { "din_instante", "timestamp", "time", "datetime", "data_hora", "date", "data",
                                           "instante",     "ts",        "dat_", "_at",      "_data",     "dia" };
@@ -105,7 +105,7 @@ static bool first_count(const struct af_batch *sample, size_t column, double *ou
     const struct af_column *col = &sample->columns[column];
     for (size_t row = 0; row < sample->row_count; row++) {
         int64_t whole;
-        if (af_column_has(col, row) && map_column_i64(col, row, &whole)) {
+        if (af_column_has(col, row) && af_map_column_i64(col, row, &whole)) {
             *out = (double)whole;
             return true;
         }
@@ -113,7 +113,7 @@ static bool first_count(const struct af_batch *sample, size_t column, double *ou
     return false;
 }
 
-/* --- the time column --------------------------------------------------------------------------------------------------------------- */
+/* --- the time column ---------------------------------------------------------------------------------------------- */
 
 static enum af_status time_score(const struct af_schema *schema, const struct af_batch *sample, size_t column, size_t *out,
                                  struct af_error *err)
@@ -157,7 +157,7 @@ static enum af_status find_time(const struct af_schema *schema, const struct af_
     return AF_OK;
 }
 
-/* --- the other columns ------------------------------------------------------------------------------------------------------------- */
+/* --- the other columns -------------------------------------------------------------------------------------------- */
 
 static struct guess guess_text(const struct sample_facts *facts)
 {
@@ -197,7 +197,7 @@ static enum af_status guess_column(const struct af_schema *schema, const struct 
     return AF_OK;
 }
 
-/* --- writing --------------------------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static bool is_letter(char c)
 {
@@ -242,7 +242,7 @@ static void append_time(struct af_buf *out, const struct af_field *field, const 
 static void append_entry(struct af_buf *out, const char *column, const struct guess *guess, enum af_type type, bool *has_any)
 {
     bool is_tag = guess->role == GUESS_TAG;
-    if (map_name_fault(is_tag ? MAP_ROLE_TAG_KEY : MAP_ROLE_FIELD, af_slice_of(column)) != NULL)
+    if (af_map_name_fault(is_tag ? MAP_ROLE_TAG_KEY : MAP_ROLE_FIELD, af_slice_of(column)) != NULL)
         return;
     if (!*has_any)
         af_buf_append_str(out, is_tag ? "tags:\n" : "fields:\n");
@@ -290,7 +290,8 @@ static enum af_status write_yaml(const char *path, const struct af_schema *schem
     AF_TRY(append_columns(out, schema, sample, time, true, &has_tags, err));
     AF_TRY(append_columns(out, schema, sample, time, false, &has_fields, err));
     if (!has_fields)
-        return af_fail(err, AF_EINVAL, "%s: no column beside the time looks like a number or text to keep; write a mapping", path);
+        return af_fail(err, AF_EINVAL, "%s: no column beside the time looks like something to keep; write a mapping",
+                       path);
     return af_buf_check(out, "a proposed mapping", err);
 }
 

@@ -17,7 +17,7 @@ static const char *const decimal_names[] = { "", "point", "comma", "auto", NULL 
 static const char *const unit_names[] = { "", "s", "ms", "us", "ns", NULL };
 static const char *const gap_names[] = { "", "forward", "reject", NULL };
 
-const struct map_key map_keys_word[] = {
+const struct map_key af_map_keys_word[] = {
     { "column", MAP_K_NAMES, WORD(columns), NULL },
     { "value", MAP_K_TEXT, WORD(literal), NULL },
     { "trim", MAP_K_NOT, WORD(keep_space), NULL },
@@ -35,21 +35,21 @@ const struct map_key map_keys_word[] = {
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_tag[] = {
+const struct map_key af_map_keys_tag[] = {
     { MAP_KEYS_WORD, 0, offsetof(struct map_tag, word), NULL },
     { "join", MAP_K_NAMES, offsetof(struct map_tag, join), NULL },
     { "separator", MAP_K_TEXT, offsetof(struct map_tag, separator), NULL },
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_skip[] = {
+const struct map_key af_map_keys_skip[] = {
     { MAP_KEYS_WORD, 0, offsetof(struct map_skip, word), NULL },
     { "is", MAP_K_NAMES, offsetof(struct map_skip, is), NULL },
     { "is_not", MAP_K_NAMES, offsetof(struct map_skip, is_not), NULL },
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_value[] = {
+const struct map_key af_map_keys_value[] = {
     { "column", MAP_K_NAMES, VALUE(columns), NULL },
     { "type", MAP_K_CHOICE, VALUE(type), type_names },
     { "decimal", MAP_K_CHOICE, VALUE(decimal), decimal_names },
@@ -62,7 +62,7 @@ const struct map_key map_keys_value[] = {
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_time[] = {
+const struct map_key af_map_keys_time[] = {
     { "column", MAP_K_NAMES, TIME(columns), NULL },
     { "date_from_path", MAP_K_BOOL, TIME(date_from_path), NULL },
     { "hour", MAP_K_TEXT, TIME(hour), NULL },
@@ -74,13 +74,13 @@ const struct map_key map_keys_time[] = {
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_pair[] = {
+const struct map_key af_map_keys_pair[] = {
     { "tags", MAP_K_NAMES, offsetof(struct map_pair, tags), NULL },
     { "negate", MAP_K_NAMES, offsetof(struct map_pair, negate), NULL },
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_rest[] = {
+const struct map_key af_map_keys_rest[] = {
     { "tags", MAP_K_BOOL, offsetof(struct map_rest, tags), NULL },
     { "fields", MAP_K_BOOL, offsetof(struct map_rest, fields), NULL },
     { "divider", MAP_K_TEXT, offsetof(struct map_rest, divider), NULL },
@@ -89,7 +89,7 @@ const struct map_key map_keys_rest[] = {
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_detect[] = {
+const struct map_key af_map_keys_detect[] = {
     { "path", MAP_K_NAMES, offsetof(struct map_detect, path), NULL },
     { "columns", MAP_K_NAMES, offsetof(struct map_detect, columns), NULL },
     { "without_path", MAP_K_NAMES, offsetof(struct map_detect, without_path), NULL },
@@ -97,7 +97,7 @@ const struct map_key map_keys_detect[] = {
     { NULL, 0, 0, NULL },
 };
 
-const struct map_key map_keys_top[] = {
+const struct map_key af_map_keys_top[] = {
     { "name", MAP_K_TEXT, offsetof(struct af_map, name), NULL },
     { "about", MAP_K_TEXT, offsetof(struct af_map, about), NULL },
     { "bucket", MAP_K_TEXT, offsetof(struct af_map, bucket), NULL },
@@ -106,9 +106,9 @@ const struct map_key map_keys_top[] = {
     { NULL, 0, 0, NULL },
 };
 
-/* --- durations ------------------------------------------------------------------------------------------------------------ */
+/* --- durations ---------------------------------------------------------------------------------------------------- */
 
-const int64_t map_unit_ns[] = { 1, AF_NS_PER_S, 1000000, 1000, 1 };
+const int64_t af_map_unit_ns[] = { 1, AF_NS_PER_S, 1000000, 1000, 1 };
 
 static const struct {
     const char *name;
@@ -118,7 +118,7 @@ static const struct {
     { "ms", 1000000 },      { "us", 1000 },              { "ns", 1 },
 };
 
-bool map_duration_parse(struct af_slice text, int64_t *out_ns)
+bool af_map_duration_parse(struct af_slice text, int64_t *out_ns)
 {
     bool is_negative = text.len > 0 && text.ptr[0] == '-';
     size_t digits = is_negative ? 1 : 0;
@@ -135,7 +135,7 @@ bool map_duration_parse(struct af_slice text, int64_t *out_ns)
     return unit.len == 0 && count == 0 && (*out_ns = 0, true);
 }
 
-void map_duration_print(struct af_buf *out, int64_t ns)
+void af_map_duration_print(struct af_buf *out, int64_t ns)
 {
     size_t i = 0;
     while (ns % duration_units[i].ns != 0)

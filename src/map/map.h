@@ -22,14 +22,15 @@ struct af_map_builtin_name {
 };
 const struct af_map_builtin_name *af_map_builtins(void);
 
-AF_MUST_CHECK enum af_status af_map_builtin(const char *name, struct af_map **out, struct af_error *err); /* AF_ENOTFOUND lists them */
+/* AF_ENOTFOUND lists them all. */
+AF_MUST_CHECK enum af_status af_map_builtin(const char *name, struct af_map **out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_map_parse(const char *file_name, struct af_slice yaml, struct af_map **out, struct af_error *err);
 
 /* The built-in dataset that fits the path (`dataset=generation/`, CURVA_CARGA_2023...) and the schema, else AF_ENOTFOUND. */
 AF_MUST_CHECK enum af_status af_map_detect(const char *path, const struct af_schema *schema, struct af_map **out,
                                            struct af_error *err);
-/* A proposal for an unknown table: the time column by type or name, text of few values as tags, numbers as fields, measurement from the file
- * name. `sample` may be NULL. */
+/* A proposal for an unknown table: the time column by type or name, text of few values as tags, numbers as fields, measurement
+ * from the file name. `sample` may be NULL. */
 AF_MUST_CHECK enum af_status af_map_infer(const char *path, const struct af_schema *schema, const struct af_batch *sample,
                                           struct af_map **out, struct af_error *err);
 void af_map_free(struct af_map *map);
@@ -72,8 +73,9 @@ AF_MUST_CHECK enum af_status af_mapper_new(const struct af_map *map, const struc
                                            struct af_mapper **out, struct af_error *err);
 void af_mapper_free(struct af_mapper *mapper);
 
-/* The points of a batch. All in `arena` except the series set, which is the mapper's own: the points are good until the next
- * apply. *out_empty: rows with no field value (no point, no reject). */
+/* The points of a batch, in `arena`, except the series set, which is the mapper's own: the points are good until the next
+ * apply. Columns that need no change are borrowed from `batch`, which must live as long. *out_empty: rows that are neither a
+ * point nor a reject: no field value, or left out by a skip rule. points + rejects + empty = rows + bad rows of the batch. */
 AF_MUST_CHECK enum af_status af_mapper_apply(struct af_mapper *mapper, const struct af_batch *batch, struct af_arena *arena,
                                              struct af_points *out, struct af_map_rejects *out_rejects, size_t *out_empty,
                                              struct af_error *err);

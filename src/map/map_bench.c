@@ -86,8 +86,9 @@ static void bench(const char *name, const char *builtin, void (*make)(struct af_
         best_reference = end - middle < best_reference ? end - middle : best_reference;
     }
     double count = (double)ROWS * (BATCHES / 5);
-    printf("%-12s %7.1f M rows/s   reference %7.1f   ratio %.2f   (%u series, %zu empty, %zu rejects, %zu)\n", name, count / best / 1e6,
-           count / best_reference / 1e6, best_reference / best, f.mapper->set.keys.count, f.empty, f.rejects.count, changes % 10);
+    printf("%-12s %7.1f M rows/s   reference %7.1f   ratio %.2f   (%u series, %zu empty, %zu rejects, %zu)\n", name,
+           count / best / 1e6, count / best_reference / 1e6, best_reference / best,
+           f.mapper->set.keys.count, f.empty, f.rejects.count, changes % 10);
     af_arena_done(&out);
     af_buf_done(&rows);
     fixture_done(&f);

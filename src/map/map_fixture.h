@@ -88,7 +88,7 @@ static inline int64_t fixture_i64(struct af_slice cell, const char *type)
         if (strcmp(type, "date") == 0)
             value = af_floor_div(value, AF_NS_PER_DAY);
     } else if (strcmp(type, "bool") == 0) {
-        is_ok = map_bool_parse(cell, &truth);
+        is_ok = af_map_bool_parse(cell, &truth);
         value = truth;
     } else {
         is_ok = af_i64_parse(cell, &value);
@@ -199,13 +199,13 @@ static inline void fixture_batch(struct af_arena *arena, const char *text, const
     *out = (struct af_batch){ .schema = schema, .row_count = rows, .columns = cols };
 }
 
-/* --- points as text --------------------------------------------------------------------------------------------------------- */
+/* --- points as text ----------------------------------------------------------------------------------------------- */
 
 static inline void fixture_print_value(struct af_buf *out, const struct af_column *col, size_t row)
 {
     if (col->type == AF_TYPE_STRING)
         af_buf_append_char(out, '"');
-    map_value_print(out, col, row, MAP_SHORTEST);
+    af_map_value_print(out, col, row, MAP_SHORTEST);
     if (col->type == AF_TYPE_STRING)
         af_buf_append_char(out, '"');
     if (col->type == AF_TYPE_I64)

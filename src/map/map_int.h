@@ -18,7 +18,7 @@
 #include "format/yaml/yaml.h"
 #include "map/map.h"
 
-/* --- the mapping (immutable once parsed; all strings in its arena, NUL-terminated) ------------------------------------------ */
+/* --- the mapping (immutable once parsed; all strings in its arena, NUL-terminated) -------------------------------- */
 
 struct map_names {
     bool is_set; /* an empty list was written */
@@ -159,7 +159,7 @@ struct af_map {
     struct map_detect detect;
 };
 
-/* --- keys.c: the YAML keys of each struct ---------------------------------------------------------------------------------------- */
+/* --- keys.c: the YAML keys of each struct ------------------------------------------------------------------------- */
 
 enum map_kind {
     MAP_K_TEXT,   /* const char * */
@@ -177,26 +177,26 @@ struct map_key {
     size_t offset;
     const char *const *choices; /* CHOICE: NULL-terminated; an empty first one is the unwritten default */
 };
-extern const struct map_key map_keys_word[], map_keys_tag[], map_keys_value[], map_keys_time[], map_keys_skip[], map_keys_pair[],
-    map_keys_rest[], map_keys_detect[], map_keys_top[];
+extern const struct map_key af_map_keys_word[], af_map_keys_tag[], af_map_keys_value[], af_map_keys_time[],
+    af_map_keys_skip[], af_map_keys_pair[], af_map_keys_rest[], af_map_keys_detect[], af_map_keys_top[];
 /* Name NULL ends a table. Tables of structs that begin with a word (tag, skip) hold the word's keys by reference: */
 #define MAP_KEYS_WORD "\1word"
 
-extern const int64_t map_unit_ns[]; /* by enum map_unit */
-bool map_duration_parse(struct af_slice text, int64_t *out_ns);
-void map_duration_print(struct af_buf *out, int64_t ns);
+extern const int64_t af_map_unit_ns[]; /* by enum map_unit */
+bool af_map_duration_parse(struct af_slice text, int64_t *out_ns);
+void af_map_duration_print(struct af_buf *out, int64_t ns);
 
 /* Text helpers. */
-void map_fold(struct af_buf *out, struct af_slice text);  /* lower case, Latin accents off */
-void map_lower(struct af_buf *out, struct af_slice text); /* lower case, accents kept */
-bool map_names_has(const struct map_names *names, struct af_slice text);
-bool map_text_is_missing(const struct map_names *omit, bool use_default, struct af_slice trimmed);
+void af_map_fold(struct af_buf *out, struct af_slice text);  /* lower case, Latin accents off */
+void af_map_lower(struct af_buf *out, struct af_slice text); /* lower case, accents kept */
+bool af_map_names_has(const struct map_names *names, struct af_slice text);
+bool af_map_text_is_missing(const struct map_names *omit, bool use_default, struct af_slice trimmed);
 
 /* NULL if a name can serve; role: what it names. */
 enum map_role { MAP_ROLE_MEASUREMENT, MAP_ROLE_TAG_KEY, MAP_ROLE_TAG_VALUE, MAP_ROLE_FIELD };
-const char *map_name_fault(enum map_role role, struct af_slice name);
+const char *af_map_name_fault(enum map_role role, struct af_slice name);
 
-/* --- words.c: a column's text as word ids -------------------------------------------------------------------------------------------- */
+/* --- words.c: a column's text as word ids ------------------------------------------------------------------------- */
 
 /* 64-bit keys to 32-bit values; for packed ids and numbers. */
 struct map_u64map {
@@ -205,10 +205,10 @@ struct map_u64map {
     uint32_t mask;
     uint32_t count;
 };
-void map_u64map_done(struct map_u64map *map);
-void map_u64map_clear(struct map_u64map *map);
-uint32_t map_u64map_get(const struct map_u64map *map, uint64_t key); /* UINT32_MAX: not there */
-AF_MUST_CHECK bool map_u64map_put(struct map_u64map *map, uint64_t key, uint32_t value); /* a new key; false: no memory */
+void af_map_u64map_done(struct map_u64map *map);
+void af_map_u64map_clear(struct map_u64map *map);
+uint32_t af_map_u64map_get(const struct map_u64map *map, uint64_t key); /* UINT32_MAX: not there */
+AF_MUST_CHECK bool af_map_u64map_put(struct map_u64map *map, uint64_t key, uint32_t value); /* a new key; false: no memory */
 
 /* The words seen so far. Id 0 is "no word"; word w is keys.keys[w - 1]. */
 struct map_wordset {
@@ -242,12 +242,12 @@ struct map_wordcol {
     const uint32_t *words;
     const uint32_t *codes;
 };
-void map_wordset_init(struct map_wordset *set, enum map_role role);
-void map_wordset_done(struct map_wordset *set);
-void map_wordset_clear(struct map_wordset *set);
-void map_wordcol_done(struct map_wordcol *col);
-void map_wordcol_clear(struct map_wordcol *col); /* after its set was cleared */
-size_t map_wordcol_bytes(const struct map_wordcol *col); /* of caches */
+void af_map_wordset_init(struct map_wordset *set, enum map_role role);
+void af_map_wordset_done(struct map_wordset *set);
+void af_map_wordset_clear(struct map_wordset *set);
+void af_map_wordcol_done(struct map_wordcol *col);
+void af_map_wordcol_clear(struct map_wordcol *col); /* after its set was cleared */
+size_t af_map_wordcol_bytes(const struct map_wordcol *col); /* of caches */
 
 static inline uint32_t map_wordcol_get(const struct map_wordcol *col, size_t row)
 {
@@ -258,7 +258,7 @@ static inline struct af_slice map_word_text(const struct map_wordset *set, uint3
     return set->keys.keys[word - 1];
 }
 
-/* --- bind.c ------------------------------------------------------------------------------------------------------------------------- */
+/* --- bind.c ------------------------------------------------------------------------------------------------------- */
 
 struct map_bound_value {
     const struct map_value *spec;
@@ -347,10 +347,10 @@ struct af_mapper {
     struct af_buf key;
 };
 
-enum af_status map_bind(struct af_mapper *mapper, const char *path, bool is_lenient, struct af_error *err);
-size_t map_find_column(const struct af_schema *schema, const struct map_names *names);
+enum af_status af_map_bind(struct af_mapper *mapper, const char *path, bool is_lenient, struct af_error *err);
+size_t af_map_find_column(const struct af_schema *schema, const struct map_names *names);
 
-/* --- a batch under work (apply.c) ------------------------------------------------------------------------------------------------------ */
+/* --- a batch under work (apply.c) --------------------------------------------------------------------------------- */
 
 struct map_note {
     uint32_t row;
@@ -375,32 +375,32 @@ struct map_run {
 };
 
 /* Reject a live row (others are left alone): the first reason counts. `reason` is static or in the arena. */
-AF_MUST_CHECK enum af_status map_reject(struct map_run *run, size_t row, const char *column, const char *reason);
+AF_MUST_CHECK enum af_status af_map_reject(struct map_run *run, size_t row, const char *column, const char *reason);
 /* The same with the offending text quoted, cut and made printable: "not a number: '12,x'". */
-AF_MUST_CHECK enum af_status map_reject_text(struct map_run *run, size_t row, const char *column, const char *what,
+AF_MUST_CHECK enum af_status af_map_reject_text(struct map_run *run, size_t row, const char *column, const char *what,
                                              struct af_slice text);
 /* Reject the live rows of a column that the file's value could not be held in. */
-AF_MUST_CHECK enum af_status map_reject_invalid(struct map_run *run, const struct af_column *col, const char *name);
+AF_MUST_CHECK enum af_status af_map_reject_invalid(struct map_run *run, const struct af_column *col, const char *name);
 
-AF_MUST_CHECK enum af_status map_words_load(struct map_run *run, struct map_wordcol *col);
-AF_MUST_CHECK enum af_status map_cast(struct map_run *run, struct map_bound_value *value, struct af_column *out);
-AF_MUST_CHECK enum af_status map_times(struct map_run *run);
-AF_MUST_CHECK enum af_status map_series(struct map_run *run);
-void map_series_clear(struct af_mapper *mapper);
-void map_clear_caches(struct af_mapper *mapper); /* bind.c: all words, series and ids start over */
+AF_MUST_CHECK enum af_status af_map_words_load(struct map_run *run, struct map_wordcol *col);
+AF_MUST_CHECK enum af_status af_map_cast(struct map_run *run, struct map_bound_value *value, struct af_column *out);
+AF_MUST_CHECK enum af_status af_map_times(struct map_run *run);
+AF_MUST_CHECK enum af_status af_map_series(struct map_run *run);
+void af_map_series_clear(struct af_mapper *mapper);
+void af_map_clear_caches(struct af_mapper *mapper); /* bind.c: all words, series and ids start over */
 
 /* number.c: text to numbers in the notation of `decimal`. */
-bool map_f64_parse(struct af_slice text, int decimal, double *out);
-bool map_i64_parse(struct af_slice text, int decimal, int64_t *out);
-bool map_u64_parse(struct af_slice text, int decimal, uint64_t *out);
-bool map_bool_parse(struct af_slice text, bool *out);
-bool map_f64_to_i64(double value, int64_t *out);
-bool map_f64_to_u64(double value, uint64_t *out);
+bool af_map_f64_parse(struct af_slice text, int decimal, double *out);
+bool af_map_i64_parse(struct af_slice text, int decimal, int64_t *out);
+bool af_map_u64_parse(struct af_slice text, int decimal, uint64_t *out);
+bool af_map_bool_parse(struct af_slice text, bool *out);
+bool af_map_f64_to_i64(double value, int64_t *out);
+bool af_map_f64_to_u64(double value, uint64_t *out);
 /* One value as text, for tags and string fields. */
-void map_value_print(struct af_buf *out, const struct af_column *col, size_t row, int style);
+void af_map_value_print(struct af_buf *out, const struct af_column *col, size_t row, int style);
 /* A whole number out of any numeric or text column. */
-bool map_column_i64(const struct af_column *col, size_t row, int64_t *out);
+bool af_map_column_i64(const struct af_column *col, size_t row, int64_t *out);
 
 /* builtin.c */
-extern const char *const map_builtin_yaml[]; /* in the order of af_map_builtins() */
+extern const char *const af_map_builtin_yaml[]; /* in the order of af_map_builtins() */
 #endif

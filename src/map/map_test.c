@@ -84,7 +84,7 @@ AF_TEST(python_writes_floats_its_own_way)
         struct af_column col = { .type = AF_TYPE_F64, .f64 = &cases[i].value };
         struct af_buf out;
         af_buf_init(&out, 100);
-        map_value_print(&out, &col, 0, MAP_PYTHON);
+        af_map_value_print(&out, &col, 0, MAP_PYTHON);
         AF_CHECK_SLICE(af_buf_slice(&out), cases[i].text);
         af_buf_done(&out);
     }
@@ -140,7 +140,8 @@ AF_TEST(decimal_marks)
 AF_TEST(named_fields_by_unit)
 {
     const char *yaml = HEAD "named_fields:\n"
-                            "  - name: { column: u, match: exact, values: { MW: power_mw, MWh: energy_mwh }, else: value, default: value }\n"
+                            "  - name: { column: u, match: exact, values: { MW: power_mw, MWh: energy_mwh }, else: value,\n"
+                            "            default: value }\n"
                             "    value: { column: x, required: true }\n"
                             "fields: { unit: { column: u, type: string }, power_mw: { column: p, optional: true } }\n";
     CHECK_MAP(yaml, "t;u:dict;x:f64\n" T1 ";MW;1\n" T1 ";MWh;2\n" T1 ";mw;3\n" T1 ";;4\n" T1 ";MW;\n",
@@ -179,7 +180,8 @@ AF_TEST(rows_left_out)
 AF_TEST(values_of_the_path)
 {
     struct fixture f;
-    AF_CHECK_STR(run(&f, HEAD "tags: { ds: dataset, y: { column: year }, none: { column: region, optional: true } }\nfields: { v: x }\n",
+    AF_CHECK_STR(run(&f, HEAD "tags: { ds: dataset, y: { column: year }, none: { column: region, optional: true } }\n"
+                              "fields: { v: x }\n",
                      "t;x\n" T1 ";1\n", "s3://b/dataset=ge%6eeration/region=__HIVE_DEFAULT_PARTITION__/year=2024/f.parquet"),
                  "m,ds=generation,y=2024 v=1 " N1 "\n");
     fixture_done(&f);
@@ -191,7 +193,7 @@ AF_TEST(tag_unless_a_column_has_a_value)
               "t;n;d:f64;e:f64\n" T1 ";a;1;\n" T1 ";a;;2\n", "m d=1 " N1 "\nm,n=a e=2 " N1 "\n");
 }
 
-/* --- time -------------------------------------------------------------------------------------------------------------- */
+/* --- time --------------------------------------------------------------------------------------------------------- */
 
 #define MAP_TIME(spec) "measurement: m\ntime: " spec "\nfields: { v: x }\n"
 
@@ -248,7 +250,7 @@ AF_TEST(the_hour_that_exists_twice)
               "m v=1 1518912000000000000\nm v=2 1518915600000000000\nm v=3 1518922800000000000\n");
 }
 
-/* --- rejects ------------------------------------------------------------------------------------------------------------ */
+/* --- rejects ------------------------------------------------------------------------------------------------------ */
 
 AF_TEST(rows_that_cannot_be_points)
 {
@@ -367,7 +369,7 @@ AF_TEST(invalid_values_of_the_file_are_rejects)
     fixture_done(&f);
 }
 
-/* --- binding -------------------------------------------------------------------------------------------------------------- */
+/* --- binding ------------------------------------------------------------------------------------------------------ */
 
 AF_TEST(missing_columns_are_named_together)
 {
@@ -457,7 +459,8 @@ AF_TEST(printing_is_a_normal_form)
         "measurement: { column: [k, l], prefix: p, else: e, values: { x: y } }\n"
         "time: { column: t, zone: America/Sao_Paulo, hour: h, gap: forward, shift: -90m, unit: ms }\n"
         "tags: { a: a, b: { column: [b, c], trim: false, lower: true, optional: true, match: exact, numbers: python, omit: [],\n"
-        "  values: { SE: [s, t], u: SE, '1': null }, default: '', suffix: ' z', unless: [q, r] }, l: { join: [a, b], separator: '' } }\n"
+        "  values: { SE: [s, t], u: SE, '1': null }, default: '', suffix: ' z', unless: [q, r] },\n"
+        "  l: { join: [a, b], separator: '' } }\n"
         "pairs: [ { tags: [a, b], negate: v } ]\n"
         "fields: { v: x, w: { column: [y, z], type: string, optional: true, required: true, trim: false, omit: [nan] },\n"
         "  r: { column: m, decimal: comma, min: -1.5, max: 1e300 } }\n"
@@ -503,7 +506,7 @@ AF_TEST(overrides)
     fixture_done(&f);
 }
 
-/* --- many series ------------------------------------------------------------------------------------------------------------ */
+/* --- many series -------------------------------------------------------------------------------------------------- */
 
 /* Tuples of more than 64 bits are folded; the points must be those of the plain way. */
 AF_TEST(wide_tuples_of_tags)
@@ -581,7 +584,7 @@ AF_TEST(the_series_set_starts_over)
     fixture_done(&f);
 }
 
-/* --- memory -------------------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 static const char sweep_yaml[] =
     "measurement: { column: k, default: m }\ntime: { column: t, zone: America/Sao_Paulo }\n"
@@ -649,4 +652,60 @@ AF_TEST(a_failed_batch_can_be_tried_again)
             break;
     }
     fixture_done(&want);
+}
+
+/* --- the page for users ----------------------------------------------------------------------------------------------------- */
+
+static void check_example(struct af_slice yaml)
+{
+    struct af_buf whole;
+    struct af_error err;
+    struct af_map *map;
+    af_buf_init(&whole, 1 << 16);
+    af_buf_append_slice(&whole, yaml);
+    if (memmem(yaml.ptr, yaml.len, "measurement:", 12) == NULL)
+        af_buf_append_str(&whole, "\nmeasurement: m\n");
+    if (memmem(yaml.ptr, yaml.len, "time:", 5) == NULL)
+        af_buf_append_str(&whole, "\ntime: t\n");
+    if (memmem(yaml.ptr, yaml.len, "fields:", 7) == NULL)
+        af_buf_append_str(&whole, "\nfields: { v: x }\n");
+    bool has_other_tags = memmem(yaml.ptr, yaml.len, "join: [from_region", 18) != NULL &&
+                          memmem(yaml.ptr, yaml.len, "  from_region:", 14) == NULL &&
+                          memmem(yaml.ptr, yaml.len, "{ from_region:", 14) == NULL;
+    if (!has_other_tags)
+        AF_CHECK_OK(af_map_parse("docs/mapping.md", af_buf_slice(&whole), &map, &err), err);
+    if (!has_other_tags)
+        af_map_free(map);
+    af_buf_done(&whole);
+}
+
+/* Blocks of `time: ...` lines are one example a line. */
+static void check_block(struct af_slice block)
+{
+    if (!af_slice_has_prefix(block, "time:")) {
+        check_example(block);
+        return;
+    }
+    while (block.len != 0)
+        check_example(fixture_cut(&block, '\n'));
+}
+
+AF_TEST(examples_of_the_documentation_parse)
+{
+    FILE *in = fopen("docs/mapping.md", "rb"); /* tests run at the root of the repository */
+    if (in == NULL)
+        return;
+    char text[32768];
+    size_t len = fread(text, 1, sizeof text - 1, in);
+    fclose(in);
+    text[len] = '\0';
+    size_t blocks = 0;
+    for (char *at = text; (at = strstr(at, "```yaml\n")) != NULL; blocks++) {
+        at += 8;
+        char *end = strstr(at, "```");
+        AF_CHECK(end != NULL);
+        check_block((struct af_slice){ at, (size_t)(end - at) });
+        at = end + 3;
+    }
+    AF_CHECK(blocks >= 8);
 }

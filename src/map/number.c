@@ -79,13 +79,25 @@ static int guess_decimal(struct af_slice text)
     return points > 1 ? MAP_DECIMAL_COMMA : MAP_DECIMAL_POINT;
 }
 
+/* No comma and at most one point: nothing to guess. */
+static bool has_plain_marks(struct af_slice text)
+{
+    size_t points = 0;
+    size_t commas = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        points += text.ptr[i] == '.';
+        commas += text.ptr[i] == ',';
+    }
+    return commas == 0 && points <= 1;
+}
+
 /* Text in the plain notation; `space` has NUMBER_BYTES_MAX. False: no number. */
 static bool plain(struct af_slice *text, int decimal, char *space)
 {
     if (decimal <= MAP_DECIMAL_POINT)
         return true;
     bool is_auto = decimal == MAP_DECIMAL_AUTO;
-    if (is_auto && memchr(text->ptr, ',', text->len) == NULL && memchr(text->ptr, '.', text->len) == NULL)
+    if (is_auto && has_plain_marks(*text))
         return true;
     if (text->len > NUMBER_BYTES_MAX)
         return false;
@@ -97,13 +109,13 @@ static bool plain(struct af_slice *text, int decimal, char *space)
     return len != SIZE_MAX;
 }
 
-bool map_f64_parse(struct af_slice text, int decimal, double *out)
+bool af_map_f64_parse(struct af_slice text, int decimal, double *out)
 {
     char space[NUMBER_BYTES_MAX];
     return plain(&text, decimal, space) && af_f64_parse(text, out);
 }
 
-bool map_f64_to_i64(double value, int64_t *out)
+bool af_map_f64_to_i64(double value, int64_t *out)
 {
     if (!(value >= -9223372036854775808.0 && value < 9223372036854775808.0) || value != floor(value))
         return false;
@@ -111,7 +123,7 @@ bool map_f64_to_i64(double value, int64_t *out)
     return true;
 }
 
-bool map_f64_to_u64(double value, uint64_t *out)
+bool af_map_f64_to_u64(double value, uint64_t *out)
 {
     if (!(value >= 0 && value < 18446744073709551616.0) || value != floor(value))
         return false;
@@ -119,19 +131,19 @@ bool map_f64_to_u64(double value, uint64_t *out)
     return true;
 }
 
-bool map_i64_parse(struct af_slice text, int decimal, int64_t *out)
+bool af_map_i64_parse(struct af_slice text, int decimal, int64_t *out)
 {
     double value;
-    return af_i64_parse(text, out) || (map_f64_parse(text, decimal, &value) && map_f64_to_i64(value, out));
+    return af_i64_parse(text, out) || (af_map_f64_parse(text, decimal, &value) && af_map_f64_to_i64(value, out));
 }
 
-bool map_u64_parse(struct af_slice text, int decimal, uint64_t *out)
+bool af_map_u64_parse(struct af_slice text, int decimal, uint64_t *out)
 {
     double value;
-    return af_u64_parse(text, out) || (map_f64_parse(text, decimal, &value) && map_f64_to_u64(value, out));
+    return af_u64_parse(text, out) || (af_map_f64_parse(text, decimal, &value) && af_map_f64_to_u64(value, out));
 }
 
-bool map_bool_parse(struct af_slice text, bool *out)
+bool af_map_bool_parse(struct af_slice text, bool *out)
 {
     static const struct {
         const char *word;
@@ -155,7 +167,7 @@ bool map_bool_parse(struct af_slice text, bool *out)
     return false;
 }
 
-/* --- any value as text ---------------------------------------------------------------------------------------------------- */
+/* --- any value as text -------------------------------------------------------------------------------------------- */
 
 /* As Python's str(): a point in every float, exponents from 1e+16 on and below 1e-4. */
 static void print_python_f64(struct af_buf *out, double value)
@@ -217,7 +229,7 @@ static void print_date(struct af_buf *out, int64_t days)
         af_buf_append(out, text, (size_t)(af_date_print(text, (int32_t)days) - text));
 }
 
-void map_value_print(struct af_buf *out, const struct af_column *col, size_t row, int style)
+void af_map_value_print(struct af_buf *out, const struct af_column *col, size_t row, int style)
 {
     char text[64];
     switch (col->type) {
@@ -256,7 +268,7 @@ static bool decimal_to_i64(__int128 unscaled, unsigned scale, int64_t *out)
     return true;
 }
 
-bool map_column_i64(const struct af_column *col, size_t row, int64_t *out)
+bool af_map_column_i64(const struct af_column *col, size_t row, int64_t *out)
 {
     switch (col->type) {
     case AF_TYPE_BOOL: *out = af_bit_get(col->bits, row); return true;
@@ -265,11 +277,11 @@ bool map_column_i64(const struct af_column *col, size_t row, int64_t *out)
     case AF_TYPE_DATE:
     case AF_TYPE_CLOCK: *out = col->i64[row]; return true;
     case AF_TYPE_U64: *out = (int64_t)col->u64[row]; return col->u64[row] <= INT64_MAX;
-    case AF_TYPE_F64: return map_f64_to_i64(col->f64[row], out);
+    case AF_TYPE_F64: return af_map_f64_to_i64(col->f64[row], out);
     case AF_TYPE_DECIMAL: return decimal_to_i64(col->i128[row], col->scale, out);
     case AF_TYPE_STRING:
     case AF_TYPE_BYTES:
-    case AF_TYPE_JSON: return map_i64_parse(af_slice_trim(af_column_text(col, row)), MAP_DECIMAL_POINT, out);
+    case AF_TYPE_JSON: return af_map_i64_parse(af_slice_trim(af_column_text(col, row)), MAP_DECIMAL_POINT, out);
     case AF_TYPE_NULL: break;
     }
     return false;

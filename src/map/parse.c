@@ -33,7 +33,7 @@ static enum af_status no_memory(const struct parser *p)
     return af_fail_nomem(p->err, "a mapping");
 }
 
-/* --- scalars -------------------------------------------------------------------------------------------------------------- */
+/* --- scalars ------------------------------------------------------------------------------------------------------ */
 
 static enum af_status read_text(const struct parser *p, const struct af_yaml *node, const char **out)
 {
@@ -160,13 +160,13 @@ static enum af_status read_f64(const struct parser *p, const struct af_yaml *nod
 
 static enum af_status read_duration(const struct parser *p, const struct af_yaml *node, int64_t *out)
 {
-    if (node->kind != AF_YAML_SCALAR || !map_duration_parse(node->text, out))
+    if (node->kind != AF_YAML_SCALAR || !af_map_duration_parse(node->text, out))
         return refuse(p, node, AF_SLICE_FMT ": a duration is wanted, such as 30m, -1h, 1d (units d h m s ms us ns)",
                       AF_SLICE_ARG(node->key));
     return AF_OK;
 }
 
-/* --- structs ---------------------------------------------------------------------------------------------------------------- */
+/* --- structs ------------------------------------------------------------------------------------------------------ */
 
 static enum af_status read_member(const struct parser *p, const struct af_yaml *node, const struct map_key *key, void *base)
 {
@@ -189,7 +189,7 @@ static const struct map_key *find_key(const struct map_key *keys, struct af_slic
 {
     for (; keys->name != NULL; keys++) {
         if (strcmp(keys->name, MAP_KEYS_WORD) == 0) {
-            const struct map_key *found = find_key(map_keys_word, name, (char *)base + keys->offset, out_base);
+            const struct map_key *found = find_key(af_map_keys_word, name, (char *)base + keys->offset, out_base);
             if (found != NULL)
                 return found;
         } else if (af_slice_is(name, keys->name)) {
@@ -204,7 +204,7 @@ static size_t list_keys(const struct map_key *keys, char *text, size_t cap, size
 {
     for (; keys->name != NULL && len + 32 < cap; keys++) {
         if (strcmp(keys->name, MAP_KEYS_WORD) == 0)
-            len = list_keys(map_keys_word, text, cap, len);
+            len = list_keys(af_map_keys_word, text, cap, len);
         else
             len += (size_t)snprintf(text + len, cap - len, "%s%s", len != 0 ? ", " : "", keys->name);
     }
@@ -257,16 +257,16 @@ static enum af_status read_measurement(const struct parser *p, const struct af_y
     if (node->kind == AF_YAML_SCALAR)
         AF_TRY(read_text(p, node, &word->literal));
     else
-        AF_TRY(read_struct(p, node, map_keys_word, "measurement", word));
+        AF_TRY(read_struct(p, node, af_map_keys_word, "measurement", word));
     AF_TRY(check_source(p, node, word, "measurement"));
-    const char *fault = word->literal != NULL ? map_name_fault(MAP_ROLE_MEASUREMENT, af_slice_of(word->literal)) : NULL;
+    const char *fault = word->literal != NULL ? af_map_name_fault(MAP_ROLE_MEASUREMENT, af_slice_of(word->literal)) : NULL;
     return fault == NULL ? AF_OK : refuse(p, node, "%s", fault);
 }
 
 static enum af_status read_time(const struct parser *p, const struct af_yaml *node)
 {
     struct map_time *time = &p->map->time;
-    AF_TRY(read_columned(p, node, map_keys_time, "time", &time->columns, time));
+    AF_TRY(read_columned(p, node, af_map_keys_time, "time", &time->columns, time));
     if ((time->columns.count != 0) == time->date_from_path)
         return refuse(p, node, "time: give either column, or date_from_path: true");
     if (time->hour != NULL && time->half_hour != NULL)
@@ -284,14 +284,14 @@ static enum af_status read_key_name(const struct parser *p, const struct af_yaml
     struct af_yaml key = { .kind = AF_YAML_SCALAR, .text = node->key, .key = node->key, .line = node->line,
                            .column = node->column };
     AF_TRY(read_text(p, &key, out));
-    const char *fault = map_name_fault(role, node->key);
+    const char *fault = af_map_name_fault(role, node->key);
     return fault == NULL ? AF_OK : refuse(p, node, "%s", fault);
 }
 
 static enum af_status read_tag(const struct parser *p, const struct af_yaml *node, struct map_tag *tag)
 {
     AF_TRY(read_key_name(p, node, MAP_ROLE_TAG_KEY, &tag->name));
-    AF_TRY(read_columned(p, node, map_keys_tag, tag->name, &tag->word.columns, tag));
+    AF_TRY(read_columned(p, node, af_map_keys_tag, tag->name, &tag->word.columns, tag));
     if (tag->join.count != 0)
         return tag->word.columns.count == 0 && tag->word.literal == NULL
                    ? AF_OK
@@ -301,7 +301,7 @@ static enum af_status read_tag(const struct parser *p, const struct af_yaml *nod
 
 static enum af_status read_value(const struct parser *p, const struct af_yaml *node, const char *what, struct map_value *value)
 {
-    AF_TRY(read_columned(p, node, map_keys_value, what, &value->columns, value));
+    AF_TRY(read_columned(p, node, af_map_keys_value, what, &value->columns, value));
     return value->columns.count != 0 ? AF_OK : refuse(p, node, "%s: column is missing", what);
 }
 
@@ -370,7 +370,7 @@ static enum af_status read_named_one(const struct parser *p, const struct af_yam
         return refuse(p, node, "named_fields: a list of maps with name and value is wanted");
     for (const struct af_yaml *child = node->first; child != NULL; child = child->next) {
         if (af_slice_is(child->key, "name"))
-            AF_TRY(read_columned(p, child, map_keys_word, "name", &named->name.columns, &named->name));
+            AF_TRY(read_columned(p, child, af_map_keys_word, "name", &named->name.columns, &named->name));
         else if (af_slice_is(child->key, "value"))
             AF_TRY(read_named_values(p, child, named));
         else
@@ -403,7 +403,7 @@ static enum af_status read_skips(const struct parser *p, const struct af_yaml *n
     map->skips = room;
     for (const struct af_yaml *child = node->first; child != NULL; child = child->next) {
         struct map_skip *skip = &map->skips[map->skip_count++];
-        AF_TRY(read_struct(p, child, map_keys_skip, "skip", skip));
+        AF_TRY(read_struct(p, child, af_map_keys_skip, "skip", skip));
         AF_TRY(check_source(p, child, &skip->word, "skip"));
         if (skip->is.is_set == skip->is_not.is_set)
             return refuse(p, child, "skip: give either is or is_not, with the values meant");
@@ -420,7 +420,7 @@ static enum af_status read_pairs(const struct parser *p, const struct af_yaml *n
     map->pairs = room;
     for (const struct af_yaml *child = node->first; child != NULL; child = child->next) {
         struct map_pair *pair = &map->pairs[map->pair_count++];
-        AF_TRY(read_struct(p, child, map_keys_pair, "pairs", pair));
+        AF_TRY(read_struct(p, child, af_map_keys_pair, "pairs", pair));
         if (pair->tags.count != 2)
             return refuse(p, child, "pairs: tags names exactly two tags");
     }
@@ -432,7 +432,7 @@ static enum af_status read_rest(const struct parser *p, const struct af_yaml *no
 {
     struct map_rest *rest = &p->map->rest;
     if (node->kind == AF_YAML_MAP)
-        return read_struct(p, node, map_keys_rest, "rest", rest);
+        return read_struct(p, node, af_map_keys_rest, "rest", rest);
     struct map_names names;
     AF_TRY(read_names(p, node, &names));
     for (size_t i = 0; i < names.count; i++) {
@@ -448,7 +448,7 @@ static enum af_status read_rest(const struct parser *p, const struct af_yaml *no
 
 static enum af_status read_detect(const struct parser *p, const struct af_yaml *node)
 {
-    return read_struct(p, node, map_keys_detect, "detect", &p->map->detect);
+    return read_struct(p, node, af_map_keys_detect, "detect", &p->map->detect);
 }
 
 static const struct {
@@ -468,7 +468,7 @@ static enum af_status read_section(const struct parser *p, const struct af_yaml 
             return sections[i].read(p, node);
     }
     void *home = NULL;
-    const struct map_key *key = find_key(map_keys_top, node->key, p->map, &home);
+    const struct map_key *key = find_key(af_map_keys_top, node->key, p->map, &home);
     if (key != NULL)
         return read_member(p, node, key, home);
     return refuse(p, node,
@@ -477,7 +477,7 @@ static enum af_status read_section(const struct parser *p, const struct af_yaml 
                   AF_SLICE_ARG(node->key));
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 static const struct map_tag *find_tag(const struct af_map *map, const char *name)
 {
@@ -589,7 +589,7 @@ const char *af_map_measurement(const struct af_map *map)
 
 static enum af_status override_measurement(struct af_map *map, const char *name, struct af_error *err)
 {
-    const char *fault = map_name_fault(MAP_ROLE_MEASUREMENT, af_slice_of(name));
+    const char *fault = af_map_name_fault(MAP_ROLE_MEASUREMENT, af_slice_of(name));
     if (fault != NULL)
         return af_fail(err, AF_EINVAL, "measurement '%s': %s", name, fault);
     char *copy = af_arena_copy(&map->arena, af_slice_of(name));

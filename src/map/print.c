@@ -90,7 +90,7 @@ static void print_value(struct af_buf *out, const struct map_key *key, const voi
     case MAP_K_F64:
         af_buf_append(out, text, (size_t)(af_f64_print(text, ((const struct map_number *)at)->value) - text));
         break;
-    case MAP_K_NS: map_duration_print(out, *(const int64_t *)at); break;
+    case MAP_K_NS: af_map_duration_print(out, *(const int64_t *)at); break;
     }
     af_buf_append_char(out, '\n');
 }
@@ -100,7 +100,7 @@ static void print_members(struct af_buf *out, const struct map_key *keys, const 
     for (; keys->name != NULL; keys++) {
         const void *at = (const char *)base + keys->offset;
         if (strcmp(keys->name, MAP_KEYS_WORD) == 0) {
-            print_members(out, map_keys_word, at, depth);
+            print_members(out, af_map_keys_word, at, depth);
         } else if (is_written(keys, at)) {
             indent(out, depth);
             af_buf_printf(out, "%s: ", keys->name);
@@ -115,7 +115,7 @@ static size_t members_written(const struct map_key *keys, const void *base)
     for (; keys->name != NULL; keys++) {
         const void *at = (const char *)base + keys->offset;
         if (strcmp(keys->name, MAP_KEYS_WORD) == 0)
-            count += members_written(map_keys_word, at);
+            count += members_written(af_map_keys_word, at);
         else
             count += is_written(keys, at);
     }
@@ -142,7 +142,7 @@ static void print_tags(struct af_buf *out, const struct af_map *map)
         indent(out, 1);
         scalar(out, map->tags[i].name);
         af_buf_append_char(out, ':');
-        print_columned(out, map_keys_tag, &map->tags[i], &map->tags[i].word.columns, 2);
+        print_columned(out, af_map_keys_tag, &map->tags[i], &map->tags[i].word.columns, 2);
     }
 }
 
@@ -154,7 +154,7 @@ static void print_fields(struct af_buf *out, const struct af_map *map)
         indent(out, 1);
         scalar(out, map->fields[i].name);
         af_buf_append_char(out, ':');
-        print_columned(out, map_keys_value, value, &value->columns, 2);
+        print_columned(out, af_map_keys_value, value, &value->columns, 2);
     }
 }
 
@@ -164,14 +164,14 @@ static void print_named(struct af_buf *out, const struct af_map *map)
     for (size_t i = 0; i < map->named_count; i++) {
         const struct map_named *named = &map->named[i];
         af_buf_append_str(out, "  - name:");
-        print_columned(out, map_keys_word, &named->name, &named->name.columns, 3);
+        print_columned(out, af_map_keys_word, &named->name, &named->name.columns, 3);
         af_buf_append_str(out, "    value:\n");
         for (size_t k = 0; k < named->value_count; k++) {
             af_buf_append_str(out, "      - column: ");
             print_names(out, &named->values[k].columns);
             struct map_value others = named->values[k];
             others.columns = (struct map_names){ 0 };
-            print_members(out, map_keys_value, &others, 4);
+            print_members(out, af_map_keys_value, &others, 4);
         }
     }
 }
@@ -200,21 +200,21 @@ static void print_section(struct af_buf *out, const char *name, const struct map
 
 void af_map_print(const struct af_map *map, struct af_buf *out)
 {
-    print_members(out, map_keys_top, map, 0);
-    if (map->measurement.literal != NULL && members_written(map_keys_word, &map->measurement) == 1) {
+    print_members(out, af_map_keys_top, map, 0);
+    if (map->measurement.literal != NULL && members_written(af_map_keys_word, &map->measurement) == 1) {
         af_buf_append_str(out, "measurement: ");
         scalar(out, map->measurement.literal);
         af_buf_append_char(out, '\n');
     } else {
-        print_section(out, "measurement", map_keys_word, &map->measurement);
+        print_section(out, "measurement", af_map_keys_word, &map->measurement);
     }
     af_buf_append_str(out, "time:");
-    print_columned(out, map_keys_time, &map->time, &map->time.columns, 1);
+    print_columned(out, af_map_keys_time, &map->time, &map->time.columns, 1);
     print_tags(out, map);
-    print_structs(out, "pairs", map_keys_pair, map->pairs, map->pair_count, sizeof *map->pairs);
+    print_structs(out, "pairs", af_map_keys_pair, map->pairs, map->pair_count, sizeof *map->pairs);
     print_fields(out, map);
     print_named(out, map);
-    print_section(out, "rest", map_keys_rest, &map->rest);
-    print_structs(out, "skip", map_keys_skip, map->skips, map->skip_count, sizeof *map->skips);
-    print_section(out, "detect", map_keys_detect, &map->detect);
+    print_section(out, "rest", af_map_keys_rest, &map->rest);
+    print_structs(out, "skip", af_map_keys_skip, map->skips, map->skip_count, sizeof *map->skips);
+    print_section(out, "detect", af_map_keys_detect, &map->detect);
 }

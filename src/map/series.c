@@ -18,16 +18,16 @@ enum { DIRECT_BITS = 20, FOLDED_BITS = 32, KEYS_BYTES_HARD_MAX = 16 * AF_SERIES_
 #define SERIES_BAD UINT32_MAX /* in the tables: some word of the tuple cannot be used */
 #define SERIES_NONE UINT32_MAX
 
-void map_series_clear(struct af_mapper *mapper)
+void af_map_series_clear(struct af_mapper *mapper)
 {
     if (mapper->table != NULL)
         memset(mapper->table, 0, sizeof *mapper->table << mapper->total_bits);
-    map_u64map_clear(&mapper->by_tuple);
+    af_map_u64map_clear(&mapper->by_tuple);
     for (size_t i = 0; i < mapper->col_count; i++)
-        map_u64map_clear(&mapper->chains[i]);
+        af_map_u64map_clear(&mapper->chains[i]);
 }
 
-/* --- composing a key ------------------------------------------------------------------------------------------------------------- */
+/* --- composing a key ---------------------------------------------------------------------------------------------- */
 
 static const char *col_fault(const struct map_wordcol *col, uint32_t word, bool is_measurement)
 {
@@ -106,7 +106,7 @@ static enum af_status compose(struct map_run *run, size_t row, uint32_t *out)
     return AF_OK;
 }
 
-/* --- the layout of the packed tuple ----------------------------------------------------------------------------------------------- */
+/* --- the layout of the packed tuple ------------------------------------------------------------------------------- */
 
 static unsigned bits_for(uint32_t largest)
 {
@@ -140,22 +140,22 @@ static enum af_status fit_layout(struct map_run *run)
     if (!has_grown)
         return AF_OK;
     mapper->total_bits = total;
-    map_u64map_clear(&mapper->by_tuple);
+    af_map_u64map_clear(&mapper->by_tuple);
     for (size_t i = 0; i < mapper->col_count; i++)
-        map_u64map_clear(&mapper->chains[i]);
+        af_map_u64map_clear(&mapper->chains[i]);
     enum af_status status = make_table(run);
     if (status != AF_OK)
         mapper->total_bits = 0; /* again next time */
     return status;
 }
 
-/* --- rows to ids ------------------------------------------------------------------------------------------------------------------------- */
+/* --- rows to ids -------------------------------------------------------------------------------------------------- */
 
 static enum af_status reject_series(struct map_run *run, size_t row)
 {
     const char *column = NULL;
     const char *fault = find_fault(run->mapper, row, &column);
-    return map_reject(run, row, column, fault != NULL ? fault : "the series key is longer than 65,535 bytes");
+    return af_map_reject(run, row, column, fault != NULL ? fault : "the series key is longer than 65,535 bytes");
 }
 
 static enum af_status pack_direct(struct map_run *run)
@@ -210,10 +210,10 @@ static enum af_status look_up_direct(struct map_run *run)
 static enum af_status fold(struct map_run *run, struct map_u64map *chain, uint64_t *packed)
 {
     for (size_t row = 0; row < run->rows; row++) {
-        uint32_t id = map_u64map_get(chain, packed[row]);
+        uint32_t id = af_map_u64map_get(chain, packed[row]);
         if (id == UINT32_MAX) {
             id = chain->count;
-            if (!map_u64map_put(chain, packed[row], id))
+            if (!af_map_u64map_put(chain, packed[row], id))
                 return af_fail_nomem(run->err, "a table of series");
         }
         packed[row] = id;
@@ -254,22 +254,22 @@ static enum af_status look_up_wide(struct map_run *run)
             run->series[row] = run->series[row - 1];
             continue;
         }
-        uint32_t id = map_u64map_get(&mapper->by_tuple, packed[row]);
+        uint32_t id = af_map_u64map_get(&mapper->by_tuple, packed[row]);
         if (id == UINT32_MAX)
             AF_TRY(compose(run, row, &id));
         if (id == SERIES_BAD) { /* not kept: rare, and must be looked at each time anyway */
             AF_TRY(reject_series(run, row));
             continue;
         }
-        if (map_u64map_get(&mapper->by_tuple, packed[row]) == UINT32_MAX &&
-            !map_u64map_put(&mapper->by_tuple, packed[row], id))
+        if (af_map_u64map_get(&mapper->by_tuple, packed[row]) == UINT32_MAX &&
+            !af_map_u64map_put(&mapper->by_tuple, packed[row], id))
             return af_fail_nomem(run->err, "a table of series");
         run->series[row] = id;
     }
     return AF_OK;
 }
 
-/* --- keys that leave no room for a field name ----------------------------------------------------------------------------------------- */
+/* --- keys that leave no room for a field name --------------------------------------------------------------------- */
 
 static enum af_status check_field_lengths(struct map_run *run)
 {
@@ -282,14 +282,14 @@ static enum af_status check_field_lengths(struct map_run *run)
             if (run->series[row] == SERIES_NONE || !af_column_has(&field->column, row) ||
                 mapper->set.keys.keys[run->series[row]].len + 4 + field->name.len <= AF_LP_KEY_BYTES_MAX)
                 continue;
-            AF_TRY(map_reject(run, row, NULL, "series key and field name are together longer than 65,535 bytes"));
+            AF_TRY(af_map_reject(run, row, NULL, "series key and field name are together longer than 65,535 bytes"));
             run->series[row] = SERIES_NONE;
         }
     }
     return AF_OK;
 }
 
-enum af_status map_series(struct map_run *run)
+enum af_status af_map_series(struct map_run *run)
 {
     struct af_mapper *mapper = run->mapper;
     run->series = af_arena_array(run->arena, run->rows, sizeof *run->series);

@@ -17,7 +17,7 @@ static bool is_latin_pair(struct af_slice text, size_t at)
     return (unsigned char)text.ptr[at] == 0xc3 && at + 1 < text.len && ((unsigned char)text.ptr[at + 1] & 0xc0) == 0x80;
 }
 
-void map_fold(struct af_buf *out, struct af_slice text)
+void af_map_fold(struct af_buf *out, struct af_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         if (!is_latin_pair(text, i)) {
@@ -33,7 +33,7 @@ void map_fold(struct af_buf *out, struct af_slice text)
     }
 }
 
-void map_lower(struct af_buf *out, struct af_slice text)
+void af_map_lower(struct af_buf *out, struct af_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char next = i + 1 < text.len ? (unsigned char)text.ptr[i + 1] : 0;
@@ -46,7 +46,7 @@ void map_lower(struct af_buf *out, struct af_slice text)
     }
 }
 
-bool map_names_has(const struct map_names *names, struct af_slice text)
+bool af_map_names_has(const struct map_names *names, struct af_slice text)
 {
     for (size_t i = 0; i < names->count; i++) {
         if (af_slice_is(text, names->items[i]))
@@ -64,7 +64,7 @@ static bool eq_nocase(struct af_slice text, const char *other)
     return other[text.len] == '\0';
 }
 
-bool map_text_is_missing(const struct map_names *omit, bool use_default, struct af_slice trimmed)
+bool af_map_text_is_missing(const struct map_names *omit, bool use_default, struct af_slice trimmed)
 {
     static const char *words[] = { "nan", "none", "null", "<na>" };
     static const struct map_names missing = { true, 4, words };
@@ -93,7 +93,7 @@ static const char *reserved_fault(enum map_role role, struct af_slice name)
     return NULL;
 }
 
-const char *map_name_fault(enum map_role role, struct af_slice name)
+const char *af_map_name_fault(enum map_role role, struct af_slice name)
 {
     static const char *const faults[][6] = {
 #define FAULTS(what)                                                                                                    \

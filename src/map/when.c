@@ -21,7 +21,7 @@ struct map_instant {
 
 static const char range_reason[] = "time out of range: InfluxDB holds 1677-09-21 to 2262-04-11";
 
-/* --- one value ---------------------------------------------------------------------------------------------------------------- */
+/* --- one value ---------------------------------------------------------------------------------------------------- */
 
 static struct map_instant from_count(int64_t count, int64_t unit_ns)
 {
@@ -34,12 +34,12 @@ static struct map_instant from_count(int64_t count, int64_t unit_ns)
 static struct map_instant from_f64(double count, int64_t unit_ns)
 {
     int64_t whole;
-    if (map_f64_to_i64(count, &whole))
+    if (af_map_f64_to_i64(count, &whole))
         return from_count(whole, unit_ns);
     if (!isfinite(count))
         return (struct map_instant){ 0, AT_BAD };
     double floor_part = floor(count);
-    if (!map_f64_to_i64(floor_part, &whole))
+    if (!af_map_f64_to_i64(floor_part, &whole))
         return (struct map_instant){ 0, AT_RANGE };
     struct map_instant at = from_count(whole, unit_ns);
     int64_t rest = (int64_t)((count - floor_part) * (double)unit_ns + 0.5);
@@ -64,14 +64,14 @@ static struct map_instant from_text(const struct map_time *spec, struct af_slice
     int64_t count;
     double real;
     text = af_slice_trim(text);
-    if (map_text_is_missing(&none, true, text))
+    if (af_map_text_is_missing(&none, true, text))
         return (struct map_instant){ 0, AT_MISSING };
     if (spec->unit != MAP_UNIT_UNSET && af_i64_parse(text, &count))
-        return from_count(count, map_unit_ns[spec->unit]);
+        return from_count(count, af_map_unit_ns[spec->unit]);
     if (af_time_parse(text, &at.ns, &has_zone))
         at.kind = has_zone ? AT_UTC : text.len <= 10 ? AT_WALL_DATE : AT_WALL;
     else if (spec->unit != MAP_UNIT_UNSET && af_f64_parse(text, &real))
-        at = from_f64(real, map_unit_ns[spec->unit]);
+        at = from_f64(real, af_map_unit_ns[spec->unit]);
     return at;
 }
 
@@ -87,7 +87,7 @@ static struct map_instant from_decimal(__int128 unscaled, unsigned scale, int64_
     return (struct map_instant){ (int64_t)ns, AT_UTC };
 }
 
-/* --- a column -------------------------------------------------------------------------------------------------------------------- */
+/* --- a column ----------------------------------------------------------------------------------------------------- */
 
 /* A growing cache of instants by dictionary code. */
 static enum af_status enter_dict(struct map_run *run, const struct af_dict *dict)
@@ -140,7 +140,7 @@ static enum af_status text_rows(struct map_run *run, const struct af_column *col
 
 static struct map_instant number_at(const struct map_time *spec, const struct af_column *col, size_t row, bool is_local)
 {
-    int64_t unit_ns = map_unit_ns[spec->unit];
+    int64_t unit_ns = af_map_unit_ns[spec->unit];
     switch (col->type) {
     case AF_TYPE_TIME: return (struct map_instant){ col->i64[row], is_local ? AT_WALL : AT_UTC };
     case AF_TYPE_DATE: return from_days(col->i64[row]);
@@ -173,7 +173,7 @@ static enum af_status base_rows(struct map_run *run, struct map_instant *out)
     return AF_OK;
 }
 
-/* --- hours and half hours ---------------------------------------------------------------------------------------------------------- */
+/* --- hours and half hours ----------------------------------------------------------------------------------------- */
 
 static enum af_status add_steps(struct map_run *run, size_t column, int64_t first, int64_t last, int64_t step_ns,
                                 const char *reason, struct map_instant *out)
@@ -183,8 +183,8 @@ static enum af_status add_steps(struct map_run *run, size_t column, int64_t firs
     const struct af_column *col = &run->batch->columns[column];
     for (size_t row = 0; row < run->rows; row++) {
         int64_t step;
-        if (!af_column_has(col, row) || !map_column_i64(col, row, &step) || step < first || step > last) {
-            AF_TRY(map_reject(run, row, run->mapper->schema->fields[column].name, reason));
+        if (!af_column_has(col, row) || !af_map_column_i64(col, row, &step) || step < first || step > last) {
+            AF_TRY(af_map_reject(run, row, run->mapper->schema->fields[column].name, reason));
             continue;
         }
         if (out[row].kind > AT_UTC)
@@ -197,7 +197,7 @@ static enum af_status add_steps(struct map_run *run, size_t column, int64_t firs
     return AF_OK;
 }
 
-/* --- to UTC ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- to UTC ------------------------------------------------------------------------------------------------------- */
 
 struct odd {
     struct map_run *run;
@@ -221,7 +221,7 @@ static enum af_status settle_gap(struct map_run *run, size_t row)
     if (spec->gap == MAP_GAP_FORWARD)
         return AF_OK;
     if (spec->gap == MAP_GAP_REJECT)
-        return map_reject(run, row, run->mapper->time.column_name,
+        return af_map_reject(run, row, run->mapper->time.column_name,
                           "this local time does not exist: summer time began (gap: reject)");
     if (run->gap == NULL) {
         run->gap = af_bits_new(run->arena, run->rows, false);
@@ -236,13 +236,13 @@ static enum af_status reject_time(struct map_run *run, size_t row, uint8_t kind)
 {
     const struct map_bound_time *time = &run->mapper->time;
     if (kind == AT_MISSING)
-        return map_reject(run, row, time->column_name, "time is null");
+        return af_map_reject(run, row, time->column_name, "time is null");
     if (kind == AT_RANGE)
-        return map_reject(run, row, time->column_name, range_reason);
+        return af_map_reject(run, row, time->column_name, range_reason);
     const struct af_column *col = &run->batch->columns[time->column];
     if (!af_type_is_text(col->type))
-        return map_reject(run, row, time->column_name, "not a time");
-    return map_reject_text(run, row, time->column_name, "not a time", af_slice_trim(af_column_text(col, row)));
+        return af_map_reject(run, row, time->column_name, "not a time");
+    return af_map_reject_text(run, row, time->column_name, "not a time", af_slice_trim(af_column_text(col, row)));
 }
 
 /* One instant from its parts; the row is rejected where there is none. */
@@ -299,11 +299,11 @@ static bool can_borrow(const struct map_run *run)
     return low >= INT64_MIN + 2 && high != INT64_MAX;
 }
 
-enum af_status map_times(struct map_run *run)
+enum af_status af_map_times(struct map_run *run)
 {
     const struct map_bound_time *time = &run->mapper->time;
     if (time->column != SIZE_MAX)
-        AF_TRY(map_reject_invalid(run, &run->batch->columns[time->column], time->column_name));
+        AF_TRY(af_map_reject_invalid(run, &run->batch->columns[time->column], time->column_name));
     if (can_borrow(run)) {
         run->time_ns = run->batch->columns[time->column].i64;
         return AF_OK;

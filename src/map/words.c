@@ -15,16 +15,16 @@
 #define UNSET UINT32_MAX
 enum { EAGER_ENTRIES_MAX = 4096 }; /* dictionaries up to this size are made into words at once */
 
-/* --- u64 map -------------------------------------------------------------------------------------------------------------------- */
+/* --- u64 map ------------------------------------------------------------------------------------------------------ */
 
-void map_u64map_done(struct map_u64map *map)
+void af_map_u64map_done(struct map_u64map *map)
 {
     af_free(map->keys);
     af_free(map->values);
     *map = (struct map_u64map){ 0 };
 }
 
-void map_u64map_clear(struct map_u64map *map)
+void af_map_u64map_clear(struct map_u64map *map)
 {
     if (map->values != NULL)
         memset(map->values, 0, ((size_t)map->mask + 1) * sizeof *map->values);
@@ -39,7 +39,7 @@ static uint32_t u64map_slot(const struct map_u64map *map, uint64_t key)
     return at;
 }
 
-uint32_t map_u64map_get(const struct map_u64map *map, uint64_t key)
+uint32_t af_map_u64map_get(const struct map_u64map *map, uint64_t key)
 {
     if (map->count == 0)
         return UINT32_MAX;
@@ -55,7 +55,7 @@ static bool u64map_grow(struct map_u64map *map)
     grown.keys = af_alloc(count * sizeof *grown.keys);
     grown.values = af_alloc_zero(count, sizeof *grown.values);
     if (grown.keys == NULL || grown.values == NULL) {
-        map_u64map_done(&grown);
+        af_map_u64map_done(&grown);
         return false;
     }
     for (size_t i = 0; map->values != NULL && i <= map->mask; i++) {
@@ -65,12 +65,12 @@ static bool u64map_grow(struct map_u64map *map)
         grown.keys[at] = map->keys[i];
         grown.values[at] = map->values[i];
     }
-    map_u64map_done(map);
+    af_map_u64map_done(map);
     *map = grown;
     return true;
 }
 
-bool map_u64map_put(struct map_u64map *map, uint64_t key, uint32_t value)
+bool af_map_u64map_put(struct map_u64map *map, uint64_t key, uint32_t value)
 {
     if ((map->values == NULL || map->count > map->mask / 2) && !u64map_grow(map))
         return false;
@@ -81,49 +81,49 @@ bool map_u64map_put(struct map_u64map *map, uint64_t key, uint32_t value)
     return true;
 }
 
-/* --- sets and columns ------------------------------------------------------------------------------------------------------------- */
+/* --- sets and columns --------------------------------------------------------------------------------------------- */
 
-void map_wordset_init(struct map_wordset *set, enum map_role role)
+void af_map_wordset_init(struct map_wordset *set, enum map_role role)
 {
     *set = (struct map_wordset){ .role = role };
     af_intern_init(&set->keys);
 }
 
-void map_wordset_done(struct map_wordset *set)
+void af_map_wordset_done(struct map_wordset *set)
 {
     af_intern_done(&set->keys);
     af_free(set->faults);
     *set = (struct map_wordset){ 0 };
 }
 
-void map_wordset_clear(struct map_wordset *set)
+void af_map_wordset_clear(struct map_wordset *set)
 {
     af_intern_clear(&set->keys);
 }
 
-void map_wordcol_clear(struct map_wordcol *col)
+void af_map_wordcol_clear(struct map_wordcol *col)
 {
     col->dict_id = 0;
     col->lut_count = 0;
     col->constant_word = UNSET;
     af_intern_clear(&col->raws);
-    map_u64map_clear(&col->numbers);
+    af_map_u64map_clear(&col->numbers);
 }
 
-void map_wordcol_done(struct map_wordcol *col)
+void af_map_wordcol_done(struct map_wordcol *col)
 {
     af_free(col->lut);
     af_free(col->raw_words);
     af_intern_done(&col->raws);
-    map_u64map_done(&col->numbers);
+    af_map_u64map_done(&col->numbers);
 }
 
-size_t map_wordcol_bytes(const struct map_wordcol *col)
+size_t af_map_wordcol_bytes(const struct map_wordcol *col)
 {
     return col->raws.bytes + (size_t)col->raws.count * 32 + (size_t)col->numbers.count * 24;
 }
 
-/* --- making a word ------------------------------------------------------------------------------------------------------------------- */
+/* --- making a word ------------------------------------------------------------------------------------------------ */
 
 static const char *find_rule(const struct map_word *spec, struct af_slice text, struct af_buf *folded)
 {
@@ -134,11 +134,11 @@ static const char *find_rule(const struct map_word *spec, struct af_slice text, 
     if (spec->match == MAP_EXACT)
         return NULL;
     size_t mark = folded->len;
-    map_fold(folded, text);
+    af_map_fold(folded, text);
     size_t text_end = folded->len;
     const char *found = NULL;
     for (size_t i = 0; i < spec->rules.count && found == NULL; i++) {
-        map_fold(folded, af_slice_of(spec->rules.items[i].from));
+        af_map_fold(folded, af_slice_of(spec->rules.items[i].from));
         if (!folded->failed && af_slice_eq((struct af_slice){ folded->ptr + mark, text_end - mark },
                                            (struct af_slice){ folded->ptr + text_end, folded->len - text_end }))
             found = spec->rules.items[i].to;
@@ -154,7 +154,7 @@ static const char *find_rule(const struct map_word *spec, struct af_slice text, 
 static bool compose_word(const struct map_word *spec, struct af_slice raw, struct af_buf *out)
 {
     struct af_slice text = spec->keep_space ? raw : af_slice_trim(raw);
-    if (map_text_is_missing(&spec->omit, true, af_slice_trim(text))) {
+    if (af_map_text_is_missing(&spec->omit, true, af_slice_trim(text))) {
         if (spec->absent == NULL)
             return false;
         af_buf_append_str(out, spec->absent);
@@ -170,7 +170,7 @@ static bool compose_word(const struct map_word *spec, struct af_slice raw, struc
     if (to != NULL)
         af_buf_append_str(out, to);
     else if (spec->lower)
-        map_lower(out, text);
+        af_map_lower(out, text);
     else
         af_buf_append_slice(out, text);
     if (spec->suffix != NULL)
@@ -192,7 +192,7 @@ static enum af_status add_word(struct map_wordset *set, struct af_slice text, ui
     uint32_t id;
     AF_TRY(af_intern_add(&set->keys, text, &id, err));
     if (id == before)
-        set->faults[id] = map_name_fault(set->role, text);
+        set->faults[id] = af_map_name_fault(set->role, text);
     *out = id + 1;
     return AF_OK;
 }
@@ -210,7 +210,7 @@ static enum af_status make_word(struct map_run *run, struct map_wordcol *col, st
     return AF_OK;
 }
 
-/* --- by kind of column ------------------------------------------------------------------------------------------------------------------ */
+/* --- by kind of column -------------------------------------------------------------------------------------------- */
 
 static bool grow_u32(uint32_t **array, uint32_t *cap, uint32_t need)
 {
@@ -234,7 +234,8 @@ static enum af_status enter_dict(struct map_run *run, struct map_wordcol *col, c
     if (!grow_u32(&col->lut, &col->lut_cap, dict->count))
         return af_fail_nomem(run->err, "a dictionary's words");
     col->dict_id = 0; /* until it is whole */
-    memset(col->lut, 0xff, dict->count * sizeof *col->lut);
+    if (dict->count != 0)
+        memset(col->lut, 0xff, dict->count * sizeof *col->lut);
     col->lut_count = dict->count;
     for (uint32_t code = 0; code < dict->count && dict->count <= EAGER_ENTRIES_MAX; code++)
         AF_TRY(make_word(run, col, af_dict_get(dict, code), &col->lut[code]));
@@ -294,7 +295,7 @@ static enum af_status print_and_make(struct map_run *run, struct map_wordcol *co
     char space[128];
     struct af_buf text;
     af_buf_init(&text, sizeof space);
-    map_value_print(&text, data, row, col->spec->numbers);
+    af_map_value_print(&text, data, row, col->spec->numbers);
     enum af_status status = af_buf_check(&text, "a number as text", run->err);
     if (status == AF_OK)
         status = by_text ? word_of_raw(run, col, af_buf_slice(&text), out) : make_word(run, col, af_buf_slice(&text), out);
@@ -314,11 +315,11 @@ static enum af_status number_rows(struct map_run *run, struct map_wordcol *col, 
             continue;
         }
         uint64_t key = data->type == AF_TYPE_BOOL ? af_bit_get(data->bits, row) : data->u64[row];
-        words[row] = map_u64map_get(&col->numbers, key);
+        words[row] = af_map_u64map_get(&col->numbers, key);
         if (words[row] != UNSET)
             continue;
         AF_TRY(print_and_make(run, col, data, row, false, &words[row]));
-        if (!map_u64map_put(&col->numbers, key, words[row]))
+        if (!af_map_u64map_put(&col->numbers, key, words[row]))
             return af_fail_nomem(run->err, "tag values");
     }
     return AF_OK;
@@ -381,7 +382,7 @@ static enum af_status load_rows(struct map_run *run, struct map_wordcol *col, ui
     return AF_OK;
 }
 
-enum af_status map_words_load(struct map_run *run, struct map_wordcol *col)
+enum af_status af_map_words_load(struct map_run *run, struct map_wordcol *col)
 {
     const struct af_column *data = col->column != SIZE_MAX ? &run->batch->columns[col->column] : NULL;
     col->words = NULL;

@@ -406,11 +406,16 @@ static int64_t ms_since(int64_t then_ns, int64_t now_ns)
     return (now_ns - then_ns) / 1000000;
 }
 
-/* Cancelled, stalled, out of time? Connecting has a limit of its own, so stalls count from the first byte that may be sent. */
-static enum af_status check_patience(struct af_http *http, struct af_error *err)
+static enum af_status check_cancel(const struct af_http *http, struct af_error *err)
 {
     if (http->request.cancel != NULL && __atomic_load_n(http->request.cancel, __ATOMIC_RELAXED))
         return af_fail(err, AF_ECANCELED, "stopped while talking to %s", http->url.base.ptr);
+    return AF_OK;
+}
+
+/* Stalled, out of time? Connecting has a limit of its own, so stalls count from the first byte that may be sent. */
+static enum af_status check_patience(struct af_http *http, struct af_error *err)
+{
     int64_t now = af_clock_mono_ns();
     count(http);
     uint64_t moved = http->answer->bytes_sent + http->answer->bytes_received + number(http->easy, CURLINFO_PRETRANSFER_TIME_T);
@@ -455,6 +460,7 @@ static enum af_status run(struct af_http *http, bool *out_is_done, struct af_err
     for (;;) {
         int running;
         CURLcode code;
+        AF_TRY(check_cancel(http, err)); /* first: a near server may have answered before anyone looks */
         if (curl_multi_perform(http->multi, &running) != CURLM_OK)
             return af_fail_nomem(err, "an HTTP request");
         if (is_over(http, &code)) {

@@ -513,7 +513,7 @@ static enum af_status open_beside(const char *path, bool is_secret, struct af_fi
 
 enum af_status af_file_write_atomic(const char *path, struct af_slice bytes, bool is_secret, struct af_error *err)
 {
-    struct af_file *file;
+    struct af_file *file = NULL;
     AF_TRY(open_beside(path, is_secret, &file, err));
     enum af_status status = af_file_write(file, bytes, err);
     if (status == AF_OK)

@@ -124,9 +124,10 @@ static enum af_status on_row(struct csv_reader *reader, struct af_error *err)
 
 static enum af_status on_record(struct csv_reader *reader, struct af_error *err)
 {
+    const char *bytes = reader->bytes.ptr != NULL ? reader->bytes.ptr : ""; /* no byte yet: all cells are empty */
     size_t start = 0;
     for (size_t i = 0; i < reader->cell_count; i++) {
-        reader->cells[i] = (struct af_slice){ reader->bytes.ptr + start, reader->ends[i] - start };
+        reader->cells[i] = (struct af_slice){ bytes + start, reader->ends[i] - start };
         start = reader->ends[i];
     }
     enum af_status status = AF_OK;
