@@ -290,3 +290,16 @@ AF_TEST(lanes_are_even_and_stable)
         AF_CHECK(counts[i] > 2 * SERIES / LANES * 9 / 10 && counts[i] < 2 * SERIES / LANES * 11 / 10);
     af_intern_done(&set.keys);
 }
+
+AF_TEST(every_series_set_has_a_generation_of_its_own)
+{
+    struct af_series_set a, b;
+    af_series_set_init(&a);
+    af_series_set_init(&b);
+    AF_CHECK(a.generation != b.generation);
+    uint64_t before = a.generation;
+    af_series_set_clear(&a);
+    AF_CHECK(a.generation != before && a.generation != b.generation);
+    af_series_set_done(&a);
+    af_series_set_done(&b);
+}

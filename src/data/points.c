@@ -1,6 +1,30 @@
 /* points.c - escaping of key parts and the lane of a series; see points.h. */
 #include "data/points.h"
 #include "base/buf.h"
+#include <stdatomic.h>
+
+static uint64_t next_generation(void)
+{
+    static _Atomic uint64_t last;
+    return atomic_fetch_add(&last, 1) + 1;
+}
+
+void af_series_set_init(struct af_series_set *set)
+{
+    af_intern_init(&set->keys);
+    set->generation = next_generation();
+}
+
+void af_series_set_clear(struct af_series_set *set)
+{
+    af_intern_clear(&set->keys);
+    set->generation = next_generation();
+}
+
+void af_series_set_done(struct af_series_set *set)
+{
+    af_intern_done(&set->keys);
+}
 
 /* Copy `text` with a backslash before each comma, space and, if asked, equals sign. */
 static void append_escaped(struct af_buf *out, struct af_slice text, bool equals_too)

@@ -9,12 +9,18 @@
 #include "base/intern.h"
 #include "data/batch.h"
 
-/* Keys seen so far, id = order of appearance. One thread's own. Cleared (ids start over) between batches when its keys pass
- * AF_SERIES_BYTES_MAX, so memory stays bounded whatever the cardinality. `generation` tells users of cached ids. */
+/*
+ * Keys seen so far, id = order of appearance. One thread's own. Cleared (ids start over) between batches when its keys pass
+ * AF_SERIES_BYTES_MAX, so memory stays bounded whatever the cardinality. `generation` tells users of cached ids: it is unique in the
+ * process, so the same generation means the same set with the same ids, also when another file brought another set.
+ */
 struct af_series_set {
     struct af_intern keys;
-    uint32_t generation;
+    uint64_t generation;
 };
+void af_series_set_init(struct af_series_set *set);
+void af_series_set_clear(struct af_series_set *set); /* ids start at 0 again, under a new generation */
+void af_series_set_done(struct af_series_set *set);
 
 /* One field of the points. column->validity says which rows have it. Types BOOL I64 U64 F64 STRING only; text is valid UTF-8;
  * floats are finite. */

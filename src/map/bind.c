@@ -672,7 +672,7 @@ static enum af_status new_mapper(const struct af_map *map, const struct af_schem
     mapper->map = map;
     mapper->schema = schema;
     af_arena_init(&mapper->arena, 64 << 20);
-    af_intern_init(&mapper->set.keys);
+    af_series_set_init(&mapper->set);
     af_buf_init(&mapper->scratch, SCRATCH_BYTES_MAX);
     af_buf_init(&mapper->key, SCRATCH_BYTES_MAX);
     enum af_status status = af_map_bind(mapper, path, is_lenient, err);
@@ -727,7 +727,7 @@ void af_mapper_free(struct af_mapper *mapper)
     af_free(mapper->time.lut);
     af_free(mapper->table);
     af_map_u64map_done(&mapper->by_tuple);
-    af_intern_done(&mapper->set.keys);
+    af_series_set_done(&mapper->set);
     af_buf_done(&mapper->scratch);
     af_buf_done(&mapper->key);
     af_arena_done(&mapper->arena);
@@ -736,8 +736,7 @@ void af_mapper_free(struct af_mapper *mapper)
 
 void af_map_clear_caches(struct af_mapper *mapper)
 {
-    af_intern_clear(&mapper->set.keys);
-    mapper->set.generation++;
+    af_series_set_clear(&mapper->set);
     mapper->key_bytes_max = 0;
     af_map_series_clear(mapper);
     for (size_t i = 0; i < mapper->col_count; i++) {

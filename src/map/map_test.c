@@ -556,7 +556,7 @@ AF_TEST(the_series_set_starts_over)
     char filler[400];
     memset(filler, 'z', sizeof filler - 1);
     filler[sizeof filler - 1] = '\0';
-    uint32_t generation = 0;
+    uint64_t generation = 0;
     for (int batch = 0; batch < BATCHES; batch++) {
         af_buf_clear(&rows);
         af_buf_append_str(&rows, "t;r;x\n");

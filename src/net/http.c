@@ -206,7 +206,8 @@ static int status_of(struct af_slice line)
 {
     const char *space = memchr(line.ptr, ' ', line.len);
     int status = 0;
-    for (const char *at = space != NULL ? space + 1 : line.ptr + line.len; at < line.ptr + line.len && *at >= '0' && *at <= '9'; at++)
+    for (const char *at = space != NULL ? space + 1 : line.ptr + line.len; at < line.ptr + line.len && *at >= '0' &&
+         *at <= '9'; at++)
         status = status < 1000 ? status * 10 + (*at - '0') : status;
     return status;
 }
@@ -424,7 +425,8 @@ static enum af_status check_patience(struct af_http *http, struct af_error *err)
         http->moved_ns = now;
     }
     if (ms_since(http->moved_ns, now) >= http->stall_timeout_ms)
-        return af_fail(err, AF_EIO, "%s: no byte moved for %u ms (%llu sent, %llu received): the server is stuck or the network lost "
+        return af_fail(err, AF_EIO,
+                       "%s: no byte moved for %u ms (%llu sent, %llu received): the server is stuck or the network lost "
                        "it", http->url.base.ptr, (unsigned)http->stall_timeout_ms, (unsigned long long)http->answer->bytes_sent,
                        (unsigned long long)http->answer->bytes_received);
     if (http->total_timeout_ms != 0 && ms_since(http->start_ns, now) >= http->total_timeout_ms)

@@ -58,10 +58,10 @@ AF_MUST_CHECK enum af_status af_http_send(struct af_http *http, const struct af_
                                           struct af_http_answer *answer, struct af_error *err);
 
 /*
- * The same in pieces, for answers that are pulled rather than pushed: `begin`, then `pull` until *out_is_done. Each pull calls on_body
- * with some hundred KiB at most and then leaves the rest to the server (TCP holds it back), so memory stays bounded however slow
- * the caller is. What request and answer point to must live until the end. `end` abandons what is not finished; it is needed after
- * every begin that succeeded.
+ * The same in pieces, for answers that are pulled rather than pushed: `begin`, then `pull` until *out_is_done. Each pull
+ * calls on_body with some hundred KiB at most and then leaves the rest to the server (TCP holds it back), so memory stays
+ * bounded however slow the caller is. What request and answer point to must live until the end. `end` abandons what is not
+ * finished; it is needed after every begin that succeeded.
  */
 AF_MUST_CHECK enum af_status af_http_begin(struct af_http *http, const struct af_http_request *request,
                                            struct af_http_answer *answer, struct af_error *err);

@@ -50,7 +50,8 @@ AF_TEST(url_parts)
 
 AF_TEST(url_refusals)
 {
-    static const char *const bad[] = { "", "ftp://x", "http:/x", "http://", "http://:80", "http://a:0", "http://a:65536", "http://a:x",
+    static const char *const bad[] = { "", "ftp://x", "http:/x", "http://", "http://:80", "http://a:0", "http://a:65536",
+                                       "http://a:x",
                                        "http://a b", "http://a/b c", "http://a/\n", "http://[::1", "http://[::1]x", "http://a/#f",
                                        "http://a\\b", "http://é", "localhost:8086" };
     struct af_arena arena;
@@ -96,7 +97,9 @@ static enum af_status post(struct af_http *http, const char *url, const char *bo
     return af_http_send(http, &request, answer, &err);
 }
 
-#define STEPS(...) (const struct af_peer_step[]){ __VA_ARGS__ }, sizeof((const struct af_peer_step[]){ __VA_ARGS__ }) / sizeof(struct af_peer_step)
+#define STEPS(...)                                        \
+    (const struct af_peer_step[]){ __VA_ARGS__ },         \
+        sizeof((const struct af_peer_step[]){ __VA_ARGS__ }) / sizeof(struct af_peer_step)
 
 AF_TEST(one_connection_serves_many_requests)
 {
@@ -104,8 +107,8 @@ AF_TEST(one_connection_serves_many_requests)
         STEPS({ .bytes = "HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\n\r\n" },
               { .bytes = "HTTP/1.1 200 OK\r\nContent-Type: text/csv; charset=utf-8\r\nContent-Length: 5\r\n\r\nhello" },
               { .bytes = "HTTP/1.1 400 Bad Request\r\nX-Influxdb-Error: no\x01good\r\nContent-Length: 2\r\n\r\n{}" },
-              { .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", .dribble_bytes = 1,
-                .dribble_ms = 1 }));
+              { .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n",
+                .dribble_bytes = 1, .dribble_ms = 1 }));
     struct af_http *http = client((struct af_http_options){ 0 });
     struct af_http_answer answer;
     af_http_answer_init(&answer);
@@ -155,7 +158,7 @@ AF_TEST(a_stale_connection_is_replaced)
 static void check_broken(struct af_peer_step step, const char *words)
 {
     struct af_peer *peer = af_peer_start(&step, 1);
-    struct af_http *http = client((struct af_http_options){ .stall_timeout_ms = 200 });
+    struct af_http *http = client((struct af_http_options){ .stall_timeout_ms = step.then == AF_PEER_HANG ? 200 : 0 });
     struct af_http_answer answer;
     af_http_answer_init(&answer);
     enum af_status status = post(http, af_peer_url(peer), "x", &answer);
@@ -188,9 +191,9 @@ AF_TEST(broken_answers_are_EIO_and_named)
 AF_TEST(slow_is_not_stalled_but_has_a_total)
 {
     static const struct af_peer_step step = { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678", .dribble_bytes = 7,
-                                              .dribble_ms = 60 };
+                                              .dribble_ms = 200 };
     struct af_peer *peer = af_peer_start(&step, 1);
-    struct af_http *http = client((struct af_http_options){ .stall_timeout_ms = 250 });
+    struct af_http *http = client((struct af_http_options){ .stall_timeout_ms = 1000 });
     struct af_http_answer answer;
     af_http_answer_init(&answer);
     AF_CHECK_OK(get(http, af_peer_url(peer), &answer), err);
@@ -277,7 +280,8 @@ AF_TEST(proxies_are_never_used_for_loopback)
 AF_TEST(redirects_are_followed_for_GET_only)
 {
     char hop[128];
-    struct af_peer_step steps[3] = { { .bytes = hop }, { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }, { .bytes = hop } };
+    struct af_peer_step steps[3] = { { .bytes = hop }, { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" },
+                                     { .bytes = hop } };
     struct af_peer *peer = af_peer_start(steps, 3);
     snprintf(hop, sizeof hop, "HTTP/1.1 307 Elsewhere\r\nLocation: %s/b\r\nContent-Length: 3\r\n\r\nno!", af_peer_url(peer));
     struct af_http *http = client((struct af_http_options){ 0 });
@@ -488,7 +492,8 @@ static struct tls_server tls_start(const char *cert)
         snprintf(address, sizeof address, "127.0.0.1:%u", port);
         if (chdir(af_test_dir()) != 0 || freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL)
             _exit(1);
-        execlp("openssl", "openssl", "s_server", "-accept", address, "-cert", cert, "-key", "leaf.key", "-www", "-quiet", (char *)NULL);
+        execlp("openssl", "openssl", "s_server", "-accept", address, "-cert", cert, "-key", "leaf.key", "-www", "-quiet",
+               (char *)NULL);
         _exit(1);
     }
     return server;
@@ -546,7 +551,8 @@ AF_TEST(tls_is_verified_and_refusals_teach)
 
 AF_TEST(tls_on_a_plain_port_says_so)
 {
-    struct af_peer *peer = af_peer_start(STEPS({ .bytes = "HTTP/1.1 400 Bad Request\r\n\r\n", .is_deaf = true, .then = AF_PEER_CLOSE }));
+    struct af_peer *peer = af_peer_start(STEPS({ .bytes = "HTTP/1.1 400 Bad Request\r\n\r\n", .is_deaf = true,
+                                                 .then = AF_PEER_CLOSE }));
     char url[64];
     snprintf(url, sizeof url, "https://127.0.0.1:%u/", af_peer_port(peer));
     struct af_http *http = client((struct af_http_options){ 0 });

@@ -14,7 +14,8 @@ struct af_url {
     struct af_slice query;    /* after '?', as written */
     struct af_slice base;     /* scheme://host:port, without credentials: safe to print */
 };
-/* AF_EINVAL says what is wrong. A URL that holds a user or a password is refused without repeating it: they have options of their own. */
+/* AF_EINVAL says what is wrong. A URL that holds a user or a password is refused without repeating it: they have options of
+ * their own. */
 AF_MUST_CHECK enum af_status af_url_parse(struct af_slice text, struct af_arena *arena, struct af_url *out, struct af_error *err);
 bool af_url_is_http(const char *text); /* starts with http:// or https:// */
 

@@ -40,7 +40,8 @@ AF_MUST_CHECK enum af_status af_file_truncate(struct af_file *file, uint64_t siz
 void af_file_close(struct af_file *file); /* NULL is fine; says nothing about durability: sync first */
 
 /* Random access for scratch files (external sorts): positions are the caller's business. */
-AF_MUST_CHECK enum af_status af_file_open_scratch(const char *dir, struct af_file **out, struct af_error *err); /* unlinked at once */
+/* unlinked at once */
+AF_MUST_CHECK enum af_status af_file_open_scratch(const char *dir, struct af_file **out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_file_pread(struct af_file *file, uint64_t offset, void *dst, size_t len,
                                            struct af_error *err);
 
@@ -52,7 +53,8 @@ enum af_path_kind { AF_PATH_NONE, AF_PATH_FILE, AF_PATH_DIR, AF_PATH_OTHER };
 enum af_path_kind af_path_kind(const char *path);
 AF_MUST_CHECK enum af_status af_path_size(const char *path, uint64_t *out_bytes, int64_t *out_mtime_ns, struct af_error *err);
 AF_MUST_CHECK enum af_status af_path_remove(const char *path, struct af_error *err); /* a file; absent is fine */
-AF_MUST_CHECK enum af_status af_path_rename(const char *from, const char *to, struct af_error *err); /* and fsync of the directory */
+/* and fsync of the directory */
+AF_MUST_CHECK enum af_status af_path_rename(const char *from, const char *to, struct af_error *err);
 AF_MUST_CHECK enum af_status af_dir_make(const char *path, struct af_error *err);   /* parents too; existing is fine */
 AF_MUST_CHECK enum af_status af_dir_sync(const char *path, struct af_error *err);
 

@@ -8,8 +8,9 @@
  *     ,,0,2024-01-01T00:00:00Z,1.5,a                            rows; an empty cell means the default
  *                                                               an empty line, then perhaps other columns
  *
- * InfluxDB's writer ends lines with CR LF and writes a newline inside quotes as CR LF too: it is read back as LF. (A CR of a string's
- * own is lost on the server's side.) A table with the columns `error` and `reference` is a failure in the middle of the answer.
+ * InfluxDB's writer ends lines with CR LF and writes a newline inside quotes as CR LF too: it is read back as LF. (A CR of a
+ * string's own is lost on the server's side.) A table with the columns `error` and `reference` is a failure in the middle of
+ * the answer.
  */
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -43,7 +44,7 @@ static enum af_status odd(const struct csv_reader *reader, const char *what, str
     return af_fail(err, AF_ECORRUPT, "%s: the query's answer is no annotated CSV (%s)", reader->remote->base.name, what);
 }
 
-/* --- records -------------------------------------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------------------------------ */
 
 static void end_section(struct csv_reader *reader)
 {
@@ -142,7 +143,7 @@ static enum af_status on_record(struct csv_reader *reader, struct af_error *err)
     return status;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------------------------------------------- */
+/* --- bytes -------------------------------------------------------------------------------------------------------- */
 
 static enum af_status end_cell(struct csv_reader *reader, struct af_error *err)
 {

@@ -3,8 +3,8 @@
  *
  *     from(bucket) |> range |> filter(measurement, fields) |> pivot(_time x _field) |> sort(_time)
  *
- * One table a series: its group key columns are the tags, its other columns the fields. Two things Flux's CSV cannot say: an empty string
- * is read as no value, and a field that has the name of a tag gets lost in the pivot (docs/formats/influxdb-http.md).
+ * One table a series: its group key columns are the tags, its other columns the fields. Two things Flux's CSV cannot say: an
+ * empty string is read as no value, and a field that has the name of a tag gets lost in the pivot (docs/formats/influxdb-http.md).
  */
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -29,7 +29,7 @@ struct flux_table {
     struct flux_column columns[]; /* count */
 };
 
-/* --- text ----------------------------------------------------------------------------------------------------------------------- */
+/* --- text --------------------------------------------------------------------------------------------------------- */
 
 static void append_string(struct af_buf *out, struct af_slice text)
 {
@@ -95,10 +95,10 @@ static enum af_status run_on(struct remote *remote, struct remote_conn *conn, st
     return csv_reader_finish(reader, err);
 }
 
-enum af_status flux_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct csv_handler *handler, void *ctx,
-                        struct af_error *err)
+enum af_status flux_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct csv_handler *handler,
+                        void *ctx, struct af_error *err)
 {
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     struct csv_reader *reader;
     AF_TRY(csv_reader_new(remote, handler, ctx, &reader, err));
     enum af_status status = remote_take(remote, &conn, err);
@@ -110,7 +110,7 @@ enum af_status flux_run(struct remote *remote, struct af_slice text, const bool 
     return status;
 }
 
-/* --- rows of a scan ------------------------------------------------------------------------------------------------------------- */
+/* --- rows of a scan ----------------------------------------------------------------------------------------------- */
 
 static size_t find_field(const struct remote_stream *stream, struct af_slice name)
 {
@@ -124,7 +124,8 @@ static size_t find_field(const struct remote_stream *stream, struct af_slice nam
 static struct flux_column role_of(const struct remote_stream *stream, const struct csv_column *column, size_t at)
 {
     struct flux_column none = { ROLE_NONE, 0 };
-    if (at < 3 || af_slice_is(column->name, "_start") || af_slice_is(column->name, "_stop") || af_slice_is(column->name, "_measurement"))
+    if (at < 3 || af_slice_is(column->name, "_start") || af_slice_is(column->name, "_stop") ||
+        af_slice_is(column->name, "_measurement"))
         return none;
     if (af_slice_is(column->name, "_time"))
         return (struct flux_column){ ROLE_TIME, 0 };
@@ -152,7 +153,7 @@ static enum af_status scan_table(void *ctx, const struct csv_column *columns, si
 static enum af_status bad_value(const struct remote_stream *stream, struct af_slice text, const char *what, struct af_error *err)
 {
     return af_fail(err, AF_ECORRUPT, "%s: \"%.*s\" in the answer is no %s", stream->remote->base.name,
-                   (int)(text.len < 100 ? text.len : 100), text.ptr, what);
+                   (int)(text.len < 100 ? text.len : 100), text.len > 0 ? text.ptr : "", what);
 }
 
 static enum af_status add_value(struct remote_stream *stream, size_t field, struct af_slice text, struct af_error *err)
@@ -245,7 +246,8 @@ static enum af_status scan_ask(struct remote_stream *stream, struct af_error *er
     af_buf_init(&text, QUERY_BYTES_MAX);
     append_from(&text, stream->remote, stream->measurement, stream->from_ns, stream->window_last_ns);
     append_fields(&text, stream);
-    af_buf_append_str(&text, " |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\") |> sort(columns: [\"_time\"])");
+    af_buf_append_str(&text, " |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\")"
+                             " |> sort(columns: [\"_time\"])");
     enum af_status status = af_buf_check(&text, "a query", err);
     if (status == AF_OK)
         flux_request(stream->remote, stream->conn, af_buf_slice(&text));
@@ -279,7 +281,7 @@ static void scan_drop(struct remote_stream *stream)
 
 const struct remote_language_ops remote_flux_ops = { scan_ask, scan_finish, scan_drop };
 
-/* --- small answers: the cells of one or two columns ------------------------------------------------------------------------------ */
+/* --- small answers: the cells of one or two columns --------------------------------------------------------------- */
 
 struct small {
     const struct remote *remote;

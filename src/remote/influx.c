@@ -126,13 +126,14 @@ enum af_status remote_send(struct remote_conn *conn, const struct remote_sending
 }
 
 /* A GET or a POST whose whole answer is kept in conn->answer; 2xx or a failure. */
-static enum af_status ask(struct remote *remote, struct remote_conn *conn, const char *method, struct af_slice body, struct af_error *err)
+static enum af_status ask(struct remote *remote, struct remote_conn *conn, const char *method, struct af_slice body,
+                          struct af_error *err)
 {
     AF_TRY(remote_send(conn, &(struct remote_sending){ .method = method, .body = body }, err));
     return remote_judge(remote, &conn->answer, err);
 }
 
-/* --- the version ---------------------------------------------------------------------------------------------------------------- */
+/* --- the version -------------------------------------------------------------------------------------------------- */
 
 static void note_version(struct remote *remote, const char *text)
 {
@@ -143,7 +144,8 @@ static void note_version(struct remote *remote, const char *text)
 }
 
 /* /health of 2.x: {"name":"influxdb","version":"v2.7.1",...}. */
-static enum af_status version_of_health(struct remote *remote, struct remote_conn *conn, char *dst, size_t cap, struct af_error *err)
+static enum af_status version_of_health(struct remote *remote, struct remote_conn *conn, char *dst, size_t cap,
+                                        struct af_error *err)
 {
     remote_request(remote, conn, "/health");
     AF_TRY(remote_send(conn, &(struct remote_sending){ .method = "GET" }, err));
@@ -168,13 +170,14 @@ static enum af_status version_of_ping(struct remote *remote, struct remote_conn 
         AF_TRY(version_of_health(remote, conn, dst, cap, err));
     if (dst[0] != '\0')
         return AF_OK;
-    return af_fail(err, AF_EUNSUPPORTED, "%s: what answers there does not say that it is an InfluxDB (/ping gives status %d, without "
+    return af_fail(err, AF_EUNSUPPORTED,
+                   "%s: what answers there does not say that it is an InfluxDB (/ping gives status %d, without "
                    "X-Influxdb-Version): check host, port and path of the URL", remote->root, conn->answer.status);
 }
 
 static enum af_status find_version(struct remote *remote, struct af_error *err)
 {
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     char text[64];
     AF_TRY(remote_take(remote, &conn, err));
     enum af_status status = version_of_ping(remote, conn, text, sizeof text, err);
@@ -189,7 +192,7 @@ static enum af_status find_version(struct remote *remote, struct af_error *err)
 static enum af_status influx_ping(struct af_store *store, char *out_version, size_t version_cap, struct af_error *err)
 {
     struct remote *remote = remote_of(store);
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     char text[64];
     AF_TRY(remote_take(remote, &conn, err));
     enum af_status status = version_of_ping(remote, conn, text, sizeof text, err);
@@ -207,7 +210,7 @@ const char *af_remote_version(const struct af_store *store)
     return ((const struct remote *)store)->version;
 }
 
-/* --- create --------------------------------------------------------------------------------------------------------------------- */
+/* --- create ------------------------------------------------------------------------------------------------------- */
 
 static enum af_status create_v1(struct remote *remote, struct af_error *err)
 {
@@ -292,7 +295,7 @@ static enum af_status influx_create(struct af_store *store, struct af_error *err
     struct remote *remote = remote_of(store);
     if (!remote->is_v2)
         return create_v1(remote, err);
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     AF_TRY(remote_take(remote, &conn, err));
     struct af_arena arena;
     af_arena_init(&arena, TEXTS_BYTES_MAX);
@@ -302,7 +305,7 @@ static enum af_status influx_create(struct af_store *store, struct af_error *err
     return status;
 }
 
-/* --- opening and closing -------------------------------------------------------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------------------------------------------------ */
 
 static void influx_close(struct af_store *store)
 {
@@ -361,7 +364,7 @@ static enum af_status set_authorization(struct remote *remote, const struct af_r
         af_buf_append_str(&header, "Authorization: Token ");
         af_buf_append_slice(&header, token);
     }
-    enum af_status status = plain.failed ? af_buf_check(&plain, "the credentials", err) : af_buf_check(&header, "the credentials", err);
+    enum af_status status = af_buf_check(plain.failed ? &plain : &header, "the credentials", err);
     if (status == AF_OK && header.len > 0) {
         remote->authorization = af_arena_copy(&remote->arena, af_buf_slice(&header));
         if (remote->authorization == NULL)
@@ -382,7 +385,8 @@ static enum af_status set_url(struct remote *remote, const struct af_remote_opti
     struct af_url url;
     enum af_status status = af_url_parse(af_slice_of(options->url), &remote->arena, &url, err);
     if (status == AF_OK && url.query.len > 0)
-        status = af_fail(err, AF_EINVAL, "the URL of an InfluxDB has no parameters (?%.*s): give bucket and organisation as options",
+        status = af_fail(err, AF_EINVAL,
+                         "the URL of an InfluxDB has no parameters (?%.*s): give bucket and organisation as options",
                          AF_SLICE_ARG(url.query));
     if (status != AF_OK)
         return status;

@@ -4,8 +4,8 @@
  *     {"results":[{"statement_id":0,"series":[{"name":"m","tags":{"t":"a"},"columns":["time","v"],"values":[[1,2.5],...],
  *     "partial":true}],"partial":true}]}                                         one such document after the other
  *
- * A state machine over JSON events: `stack` says where in that shape we are, anything unknown is skipped by its depth. "error" at the
- * top or in a result ends the reading. A result whose last document says "partial" was cut short.
+ * A state machine over JSON events: `stack` says where in that shape we are, anything unknown is skipped by its depth.
+ * "error" at the top or in a result ends the reading. A result whose last document says "partial" was cut short.
  */
 #include "base/alloc.h"
 #include "net/url.h"
@@ -14,7 +14,8 @@
 
 enum place { OUTSIDE, TOP, RESULTS, RESULT, SERIES_LIST, SERIES, TAGS, COLUMNS, VALUES, ROW, SKIPPED, PLACES };
 
-enum member { OTHER, MEMBER_RESULTS, MEMBER_SERIES, MEMBER_ERROR, MEMBER_PARTIAL, MEMBER_NAME, MEMBER_TAGS, MEMBER_COLUMNS, MEMBER_VALUES };
+enum member { OTHER, MEMBER_RESULTS, MEMBER_SERIES, MEMBER_ERROR, MEMBER_PARTIAL, MEMBER_NAME, MEMBER_TAGS, MEMBER_COLUMNS,
+              MEMBER_VALUES };
 
 enum { TAGS_BYTES_MAX = 16 << 20, TAGS_COUNT_MAX = 4096 };
 
@@ -54,7 +55,7 @@ static enum af_status keep(struct iql_reader *reader, struct af_slice text, stru
     return AF_OK;
 }
 
-/* --- entering and leaving ------------------------------------------------------------------------------------------------------- */
+/* --- entering and leaving ----------------------------------------------------------------------------------------- */
 
 static enum place inside(const struct iql_reader *reader, enum af_json_kind kind)
 {
@@ -138,7 +139,7 @@ static enum af_status on_end(void *ctx, enum af_json_kind kind, struct af_error 
     return reader->handler.row_end != NULL ? reader->handler.row_end(reader->ctx, err) : AF_OK;
 }
 
-/* --- keys and values ------------------------------------------------------------------------------------------------------------ */
+/* --- keys and values ---------------------------------------------------------------------------------------------- */
 
 static enum member member_of(struct af_slice key)
 {
@@ -176,7 +177,8 @@ static enum af_status on_tag(struct iql_reader *reader, struct af_slice value, s
     return AF_OK;
 }
 
-static enum af_status on_cell(struct iql_reader *reader, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err)
+static enum af_status on_cell(struct iql_reader *reader, enum af_json_kind kind, bool is_true, struct af_slice text,
+                              struct af_error *err)
 {
     if (reader->cell >= reader->column_count)
         return odd(reader, "a row with too many values, or values before columns", err);
@@ -211,7 +213,7 @@ static enum af_status on_value(void *ctx, enum af_json_kind kind, bool is_true, 
     }
 }
 
-/* --- the reader ----------------------------------------------------------------------------------------------------------------- */
+/* --- the reader --------------------------------------------------------------------------------------------------- */
 
 enum af_status iql_reader_new(const struct remote *remote, const struct iql_handler *handler, void *ctx, struct iql_reader **out,
                               struct af_error *err)
@@ -225,7 +227,9 @@ enum af_status iql_reader_new(const struct remote *remote, const struct iql_hand
     reader->ctx = ctx;
     af_arena_init(&reader->arena, TAGS_BYTES_MAX);
     reader->tags = af_alloc_zero(TAGS_COUNT_MAX, sizeof *reader->tags);
-    enum af_status status = reader->tags != NULL ? af_json_reader_new(&events, reader, &reader->json, err) : af_fail_nomem(err, "a query");
+    enum af_status status = reader->tags == NULL ? af_fail_nomem(err, "a query") : AF_OK;
+    if (status == AF_OK)
+        status = af_json_reader_new(&events, reader, &reader->json, err);
     if (status != AF_OK) {
         iql_reader_free(reader);
         return status;
@@ -257,11 +261,12 @@ enum af_status iql_reader_finish(struct iql_reader *reader, struct af_error *err
     if (!reader->has_result)
         return odd(reader, "no result", err);
     if (reader->is_partial)
-        return af_fail(err, AF_EIO, "%s: the query's answer ended although the server promised more of it", reader->remote->base.name);
+        return af_fail(err, AF_EIO, "%s: the query's answer ended although the server promised more of it",
+                       reader->remote->base.name);
     return AF_OK;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 void remote_append_quoted(struct af_buf *out, struct af_slice text)
 {
@@ -320,10 +325,10 @@ static enum af_status run_on(struct remote *remote, struct remote_conn *conn, st
     return iql_reader_finish(reader, err);
 }
 
-enum af_status iql_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct iql_handler *handler, void *ctx,
-                       struct af_error *err)
+enum af_status iql_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct iql_handler *handler,
+                       void *ctx, struct af_error *err)
 {
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     struct iql_reader *reader;
     AF_TRY(iql_reader_new(remote, handler, ctx, &reader, err));
     enum af_status status = remote_take(remote, &conn, err);

@@ -6,7 +6,7 @@
 
 enum { QUERY_BYTES_MAX = 1 << 20, BUCKETS_PAGE = 100, ANSWER_BYTES_MAX = 64 << 20 };
 
-/* --- which language ------------------------------------------------------------------------------------------------------------- */
+/* --- which language ----------------------------------------------------------------------------------------------- */
 
 enum af_status remote_speaks_influxql(struct remote *remote, bool *out, struct af_error *err)
 {
@@ -29,7 +29,7 @@ enum af_status remote_speaks_influxql(struct remote *remote, bool *out, struct a
     return AF_OK;
 }
 
-/* --- InfluxQL ------------------------------------------------------------------------------------------------------------------- */
+/* --- InfluxQL ----------------------------------------------------------------------------------------------------- */
 
 struct listing {
     struct af_listed *listed;
@@ -40,7 +40,8 @@ struct listing {
     int64_t retention_s;
 };
 
-static enum af_status names_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err)
+static enum af_status names_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
+                                 struct af_error *err)
 {
     struct listing *listing = ctx;
     struct af_buf *cell = column == 0 ? &listing->first : column == 1 ? &listing->second : NULL;
@@ -59,8 +60,8 @@ static enum af_status names_row(void *ctx, struct af_error *err)
     return af_listed_add(listing->listed, af_buf_slice(&listing->first), af_buf_cstr(&listing->second), 0, err);
 }
 
-static enum af_status list_by(struct remote *remote, struct af_slice text, struct listing *listing, const struct iql_handler *handler,
-                              struct af_error *err)
+static enum af_status list_by(struct remote *remote, struct af_slice text, struct listing *listing,
+                              const struct iql_handler *handler, struct af_error *err)
 {
     listing->remote = remote;
     af_buf_init(&listing->first, QUERY_BYTES_MAX);
@@ -104,7 +105,7 @@ static enum af_status list_measurements(struct remote *remote, struct af_listed 
     return list_by(remote, AF_SLICE_LIT("SHOW MEASUREMENTS"), &listing, &names_handler, err);
 }
 
-/* --- buckets of 1.x: databases, with the retention of their default policy ------------------------------------------------------- */
+/* --- buckets of 1.x: databases, with the retention of their default policy ---------------------------------------- */
 
 /* Go's printed duration: 168h0m0s. Seconds; 0 if it is not understood. */
 static int64_t duration_s(struct af_slice text)
@@ -127,7 +128,8 @@ static int64_t duration_s(struct af_slice text)
 }
 
 /* Columns name, duration, shardGroupDuration, replicaN, default. */
-static enum af_status policy_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err)
+static enum af_status policy_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
+                                  struct af_error *err)
 {
     struct listing *listing = ctx;
     if (column == 4 && kind == AF_JSON_BOOL && is_true)
@@ -161,7 +163,7 @@ static enum af_status list_databases(struct remote *remote, struct af_listed *li
     return list_by(remote, AF_SLICE_LIT("SHOW DATABASES"), &listing, &handler, err);
 }
 
-/* --- buckets of 2.x -------------------------------------------------------------------------------------------------------------- */
+/* --- buckets of 2.x ----------------------------------------------------------------------------------------------- */
 
 static enum af_status add_buckets(const struct af_json *json, struct af_listed *listed, size_t *out_count, struct af_error *err)
 {
@@ -178,8 +180,8 @@ static enum af_status add_buckets(const struct af_json *json, struct af_listed *
     return AF_OK;
 }
 
-static enum af_status list_page(struct remote *remote, struct remote_conn *conn, size_t offset, struct af_listed *listed, size_t *out_count,
-                                struct af_error *err)
+static enum af_status list_page(struct remote *remote, struct remote_conn *conn, size_t offset, struct af_listed *listed,
+                                size_t *out_count, struct af_error *err)
 {
     char number[AF_I64_TEXT_MAX];
     remote_request(remote, conn, "/api/v2/buckets");
@@ -200,7 +202,7 @@ static enum af_status list_page(struct remote *remote, struct remote_conn *conn,
 
 static enum af_status list_buckets(struct remote *remote, struct af_listed *listed, struct af_error *err)
 {
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     AF_TRY(remote_take(remote, &conn, err));
     size_t count = BUCKETS_PAGE;
     enum af_status status = AF_OK;
@@ -210,7 +212,7 @@ static enum af_status list_buckets(struct remote *remote, struct af_listed *list
     return status;
 }
 
-/* --- the operation ---------------------------------------------------------------------------------------------------------------- */
+/* --- the operation ------------------------------------------------------------------------------------------------ */
 
 enum af_status remote_list(struct af_store *store, enum af_listing what, const struct af_scan *scan, struct af_stream **out,
                            struct af_error *err)

@@ -1,9 +1,9 @@
 /*
  * query.c - native query text straight through; see af_remote_query in remote.h.
  *
- * The bytes go to the caller as they come; beside that they are read for errors, which servers put into answers that began well with
- * status 200. InfluxQL as CSV says an error as a section of two lines, `error` and the text; 1.6 says nothing at all then, so an
- * empty answer to a question is asked for again as JSON.
+ * The bytes go to the caller as they come; beside that they are read for errors, which servers put into answers that began
+ * well with status 200. InfluxQL as CSV says an error as a section of two lines, `error` and the text; 1.6 says nothing at
+ * all then, so an empty answer to a question is asked for again as JSON.
  */
 #include "base/buf.h"
 #include "remote/remote_int.h"
@@ -68,8 +68,8 @@ static enum af_status finish(struct through *through, struct af_error *err)
     return through->line_len > 0 ? end_line(through, err) : AF_OK;
 }
 
-static enum af_status run_on(struct remote *remote, struct remote_conn *conn, enum af_remote_language language, struct af_slice text,
-                             struct through *through, struct af_error *err)
+static enum af_status run_on(struct remote *remote, struct remote_conn *conn, enum af_remote_language language,
+                             struct af_slice text, struct through *through, struct af_error *err)
 {
     if (language == AF_REMOTE_FLUX) {
         flux_request(remote, conn, text);
@@ -118,11 +118,12 @@ static enum af_status make_reader(const struct remote *remote, enum af_remote_la
 }
 
 enum af_status af_remote_query(struct af_store *store, enum af_remote_language language, struct af_slice text, bool accept_csv,
-                               enum af_status (*on_body)(void *ctx, struct af_slice, struct af_error *), void *ctx, struct af_error *err)
+                               enum af_status (*on_body)(void *ctx, struct af_slice,
+                                                         struct af_error *), void *ctx, struct af_error *err)
 {
     struct remote *remote = remote_of(store);
     struct through through = { .remote = remote, .on_body = on_body, .ctx = ctx, .is_section_start = true };
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     AF_TRY(make_reader(remote, language, accept_csv, &through, err));
     enum af_status status = remote_take(remote, &conn, err);
     if (status == AF_OK) {

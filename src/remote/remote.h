@@ -32,7 +32,8 @@ AF_MUST_CHECK enum af_status af_remote_open(const struct af_remote_options *opti
  * Flux: annotated CSV). Errors inside a started stream are found and returned. */
 enum af_remote_language { AF_REMOTE_INFLUXQL, AF_REMOTE_FLUX };
 AF_MUST_CHECK enum af_status af_remote_query(struct af_store *store, enum af_remote_language language, struct af_slice text,
-                                             bool accept_csv, enum af_status (*on_body)(void *ctx, struct af_slice, struct af_error *),
+                                             bool accept_csv, enum af_status (*on_body)(void *ctx, struct af_slice,
+                                                                                        struct af_error *),
                                              void *ctx, struct af_error *err);
 /* The version found, for messages: "InfluxDB 1.6.7". */
 const char *af_remote_version(const struct af_store *store);

@@ -1,6 +1,6 @@
 /*
- * remote_fuzz.c - answers of servers, hostile or broken. The property: how the bytes are cut into pieces changes nothing of what a reader
- * reports, neither its rows nor its end. The first byte chooses the reader and the size of the pieces.
+ * remote_fuzz.c - answers of servers, hostile or broken. The property: how the bytes are cut into pieces changes nothing of
+ * what a reader reports, neither its rows nor its end. The first byte chooses the reader and the size of the pieces.
  */
 #include "base/hash.h"
 #include "remote/remote_int.h"
@@ -31,7 +31,8 @@ static enum af_status on_series(void *ctx, struct af_slice name, const struct iq
     return AF_OK;
 }
 
-static enum af_status on_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err)
+static enum af_status on_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
+                              struct af_error *err)
 {
     struct seen *seen = ctx;
     (void)err;
@@ -77,7 +78,8 @@ static struct seen read_json(struct af_slice bytes, size_t piece)
     if (iql_reader_new(&remote, &handler, &seen, &reader, NULL) != AF_OK)
         abort();
     for (size_t at = 0; at < bytes.len && seen.status == AF_OK; at += piece)
-        seen.status = iql_reader_feed(reader, af_slice_make(bytes.ptr + at, bytes.len - at < piece ? bytes.len - at : piece), &seen.err);
+        seen.status = iql_reader_feed(reader, af_slice_make(bytes.ptr + at, bytes.len - at < piece ? bytes.len - at : piece),
+                                      &seen.err);
     if (seen.status == AF_OK)
         seen.status = iql_reader_finish(reader, &seen.err);
     iql_reader_free(reader);
@@ -92,7 +94,8 @@ static struct seen read_csv(struct af_slice bytes, size_t piece)
     if (csv_reader_new(&remote, &handler, &seen, &reader, NULL) != AF_OK)
         abort();
     for (size_t at = 0; at < bytes.len && seen.status == AF_OK; at += piece)
-        seen.status = csv_reader_feed(reader, af_slice_make(bytes.ptr + at, bytes.len - at < piece ? bytes.len - at : piece), &seen.err);
+        seen.status = csv_reader_feed(reader, af_slice_make(bytes.ptr + at, bytes.len - at < piece ? bytes.len - at : piece),
+                                      &seen.err);
     if (seen.status == AF_OK)
         seen.status = csv_reader_finish(reader, &seen.err);
     csv_reader_free(reader);

@@ -109,7 +109,8 @@ struct iql_handler {
     /* A series begins (again in each chunk). Tags are in the order of the answer. May be NULL. */
     enum af_status (*series)(void *ctx, struct af_slice name, const struct iql_tag *tags, size_t tag_count, size_t column_count,
                              struct af_error *err);
-    enum af_status (*cell)(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err);
+    enum af_status (*cell)(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
+                           struct af_error *err);
     enum af_status (*row_end)(void *ctx, struct af_error *err);
 };
 struct iql_reader;
@@ -127,8 +128,8 @@ void iql_append_source(struct af_buf *out, const struct remote *remote, const ch
 /* Set up a query request: URL, form body in conn->body. `chunk_rows` 0: not chunked. */
 void iql_request(struct remote *remote, struct remote_conn *conn, struct af_slice text, unsigned chunk_rows);
 /* Send and read the rows of a whole answer. */
-AF_MUST_CHECK enum af_status iql_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct iql_handler *handler,
-                                     void *ctx, struct af_error *err);
+AF_MUST_CHECK enum af_status iql_run(struct remote *remote, struct af_slice text, const bool *cancel,
+                                     const struct iql_handler *handler, void *ctx, struct af_error *err);
 
 /* --- annotated CSV (annotated.c) ---------------------------------------------------------------------------------------------- */
 
@@ -149,12 +150,12 @@ enum af_status csv_reader_feed(void *reader, struct af_slice bytes, struct af_er
 AF_MUST_CHECK enum af_status csv_reader_finish(struct csv_reader *reader, struct af_error *err);
 void csv_reader_free(struct csv_reader *reader);
 
-/* --- Flux (flux.c) ------------------------------------------------------------------------------------------------------------- */
+/* --- Flux (flux.c) ------------------------------------------------------------------------------------------------ */
 
 /* A query request: JSON body in conn->body. */
 void flux_request(struct remote *remote, struct remote_conn *conn, struct af_slice text);
-AF_MUST_CHECK enum af_status flux_run(struct remote *remote, struct af_slice text, const bool *cancel, const struct csv_handler *handler,
-                                      void *ctx, struct af_error *err);
+AF_MUST_CHECK enum af_status flux_run(struct remote *remote, struct af_slice text, const bool *cancel,
+                                      const struct csv_handler *handler, void *ctx, struct af_error *err);
 AF_MUST_CHECK enum af_status flux_list(struct remote *remote, enum af_listing what, const struct af_scan *scan,
                                        struct af_listed *listed, struct af_error *err);
 

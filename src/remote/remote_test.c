@@ -25,7 +25,7 @@ static struct af_store *open_with(struct af_remote_options options)
     return store;
 }
 
-/* --- a real server -------------------------------------------------------------------------------------------------------------- */
+/* --- a real server ------------------------------------------------------------------------------------------------ */
 
 static struct af_influxd server;
 static uint64_t window_ns;
@@ -36,7 +36,8 @@ static struct af_store *open_database(void *ctx)
     char name[64];
     (void)ctx;
     snprintf(name, sizeof name, "db \"%d\" \xc3\xa9/auto'gen", ++databases);
-    struct af_store *store = open_with((struct af_remote_options){ .url = server.url, .bucket = name, .scan_window_ns = window_ns });
+    struct af_store *store = open_with((struct af_remote_options){ .url = server.url, .bucket = name,
+                                                                   .scan_window_ns = window_ns });
     AF_CHECK_OK(af_store_create(store, &err), err);
     return store;
 }
@@ -162,7 +163,8 @@ AF_TEST(influxd_checks_users)
     char token[64];
     snprintf(token, sizeof token, "%s:%s\n", af_influxd_user, af_influxd_password);
     token[strlen(token) - 1] = '\0';
-    struct af_remote_options options = { .url = server.url, .bucket = "d", .user = af_influxd_user, .password = af_influxd_password };
+    struct af_remote_options options = { .url = server.url, .bucket = "d", .user = af_influxd_user,
+                                         .password = af_influxd_password };
     struct af_store *store = open_with(options);
     AF_CHECK_OK(af_store_create(store, &err), err);
     af_contract_write(store, AF_SLICE_LIT("m v=1 1\n"), 1);
@@ -226,7 +228,8 @@ AF_TEST(native_queries_pass_through)
     struct af_buf got;
     af_buf_init(&got, 1 << 20);
     AF_CHECK_OK(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SELECT * FROM m"), false, keep_bytes, &got, &err), err);
-    AF_CHECK_SLICE(af_slice_trim(af_buf_slice(&got)), "{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"m\",\"columns\":[\"time\","
+    AF_CHECK_SLICE(af_slice_trim(af_buf_slice(&got)),
+                   "{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"m\",\"columns\":[\"time\","
                                                       "\"t\",\"v\"],\"values\":[[1,\"a\",1.5]]}]}]}");
     af_buf_clear(&got);
     AF_CHECK_OK(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SELECT * FROM m"), true, keep_bytes, &got, &err), err);
@@ -235,8 +238,8 @@ AF_TEST(native_queries_pass_through)
         AF_CHECK_FAILS(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SELECT * FRM m"), csv != 0, keep_bytes, &got, &err),
                        AF_EINVAL);
         AF_CHECK(says("expected FROM"));
-        AF_CHECK_FAILS(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SHOW RETENTION POLICIES ON nodb"), csv != 0, keep_bytes, &got,
-                                       &err), AF_ENOTFOUND);
+        AF_CHECK_FAILS(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SHOW RETENTION POLICIES ON nodb"), csv != 0,
+                                       keep_bytes, &got, &err), AF_ENOTFOUND);
     }
     AF_CHECK(af_remote_query(store, AF_REMOTE_FLUX, AF_SLICE_LIT("buckets()"), false, keep_bytes, &got, &err) != AF_OK);
     af_buf_done(&got);
@@ -244,7 +247,7 @@ AF_TEST(native_queries_pass_through)
     af_influxd_stop(&server);
 }
 
-/* --- a scripted peer ------------------------------------------------------------------------------------------------------------ */
+/* --- a scripted peer ---------------------------------------------------------------------------------------------- */
 
 /* Answers by what stands in the request: the first rule whose text is found (or the last one). */
 struct rule {
@@ -289,10 +292,12 @@ AF_TEST(versions_are_found)
 {
     static const struct rule one[] = { { "/ping", 204, "", "X-Influxdb-Version: 1.8.10\r\n" } };
     static const struct rule two[] = { { "/ping", 204, "", "X-Influxdb-Version: v2.7.1\r\n" } };
-    static const struct rule health[] = { { "/ping", 204, "", NULL }, { "/health", 200, "{\"name\":\"influxdb\",\"version\":\"v2.0.9\"}", NULL } };
+    static const struct rule health[] = { { "/ping", 204, "", NULL },
+                                          { "/health", 200, "{\"name\":\"influxdb\",\"version\":\"v2.0.9\"}", NULL } };
     static const struct rule none[] = { { "", 200, "<html>", NULL } };
     const struct { const struct rule *rules; size_t count; const char *want; } cases[] = {
-        { RULES(one), "InfluxDB 1.8.10" }, { RULES(two), "InfluxDB 2.7.1" }, { RULES(health), "InfluxDB 2.0.9" }, { RULES(none), NULL },
+        { RULES(one), "InfluxDB 1.8.10" }, { RULES(two), "InfluxDB 2.7.1" }, { RULES(health), "InfluxDB 2.0.9" }, { RULES(none),
+                                                                                                                    NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct script script;
@@ -336,8 +341,8 @@ AF_TEST(writes_to_2x_are_asked_rightly)
     struct af_peer *peer = peer_with(&script, RULES(rules));
     char url[128];
     snprintf(url, sizeof url, "%s/influx/", af_peer_url(peer));
-    struct af_store *store = open_with((struct af_remote_options){ .url = url, .bucket = "my bucket", .org = "o&o", .token = "s3cret==\n",
-                                                                   .version = AF_INFLUX_2 });
+    struct af_store *store = open_with((struct af_remote_options){ .url = url, .bucket = "my bucket", .org = "o&o",
+                                                                   .token = "s3cret==\n", .version = AF_INFLUX_2 });
     struct af_write write = write_of("m v=1 1\n");
     struct af_write_answer answer;
     write.precision_ns = 1000;
@@ -363,13 +368,14 @@ AF_TEST(buckets_of_2x_are_made_and_listed)
         { "GET /api/v2/orgs?org=o ", 200, "{\"orgs\":[{\"id\":\"00aa\",\"name\":\"o\"}]}", NULL },
         { "name=new", 404, "{\"code\":\"not found\",\"message\":\"bucket \\\"new\\\" not found\"}", NULL },
         { "POST /api/v2/buckets", 201, "{}", NULL },
-        { "GET /api/v2/buckets", 200, "{\"buckets\":[{\"name\":\"b\",\"retentionRules\":[{\"type\":\"expire\",\"everySeconds\":3600}]},"
+        { "GET /api/v2/buckets", 200,
+          "{\"buckets\":[{\"name\":\"b\",\"retentionRules\":[{\"type\":\"expire\",\"everySeconds\":3600}]},"
                                       "{\"name\":\"a\",\"retentionRules\":[]}]}", NULL },
     };
     struct script script;
     struct af_peer *peer = peer_with(&script, RULES(rules));
-    struct af_store *store = open_with((struct af_remote_options){ .url = af_peer_url(peer), .bucket = "new", .org = "o", .token = "t",
-                                                                   .version = AF_INFLUX_2 });
+    struct af_store *store = open_with((struct af_remote_options){ .url = af_peer_url(peer), .bucket = "new", .org = "o",
+                                                                   .token = "t", .version = AF_INFLUX_2 });
     AF_CHECK_OK(af_store_create(store, &err), err);
     AF_CHECK(was_sent(peer, "\r\n\r\n{\"orgID\":\"00aa\",\"name\":\"new\",\"retentionRules\":[]}"));
     struct af_stream *stream;
@@ -408,22 +414,31 @@ static const struct rule flux_rules[] = {
       ",,2,2024-01-02T00:00:00Z,m x,,false\r\n"
       "\r\n", NULL },
     { "|> first() |> keep(columns: [\\\"_field", 200,
-      "#datatype,string,long,string,double\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n,result,table,_field,_value\r\n"
+      "#datatype,string,long,string,double\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n"
+      ",result,table,_field,_value\r\n"
       ",,0,f,1\r\n\r\n"
-      "#datatype,string,long,string,string\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n,result,table,_field,_value\r\n"
+      "#datatype,string,long,string,string\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n"
+      ",result,table,_field,_value\r\n"
       ",,1,s,x\r\n\r\n"
-      "#datatype,string,long,string,long\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n,result,table,_field,_value\r\n"
+      "#datatype,string,long,string,long\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n"
+      ",result,table,_field,_value\r\n"
       ",,2,i,1\r\n\r\n"
-      "#datatype,string,long,string,boolean\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n,result,table,_field,_value\r\n"
+      "#datatype,string,long,string,boolean\r\n#group,false,false,true,false\r\n#default,_result,,,\r\n"
+      ",result,table,_field,_value\r\n"
       ",,3,b,true\r\n\r\n", NULL },
-    { "|> first()", 200, "#datatype,string,long,dateTime:RFC3339\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_time\r\n"
+    { "|> first()", 200,
+      "#datatype,string,long,dateTime:RFC3339\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_time\r\n"
       ",,0,1970-01-01T00:00:00.000000001Z\r\n\r\n", NULL },
-    { "|> last()", 200, "#datatype,string,long,dateTime:RFC3339\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_time\r\n"
+    { "|> last()", 200,
+      "#datatype,string,long,dateTime:RFC3339\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_time\r\n"
       ",,0,1970-01-01T00:00:03Z\r\n\r\n", NULL },
-    { "schema.measurements", 200, "#datatype,string,long,string\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_value\r\n"
+    { "schema.measurements", 200,
+      "#datatype,string,long,string\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_value\r\n"
       ",,0,m x\r\n,,0,a\r\n\r\n", NULL },
-    { "boom", 200, "#datatype,string,long,double\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_value\r\n,,0,1\r\n\r\n"
-      "#datatype,string,string\r\n#group,true,true\r\n#default,,\r\n,error,reference\r\n,memory allocation limit reached,576\r\n", NULL },
+    { "boom", 200,
+      "#datatype,string,long,double\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_value\r\n,,0,1\r\n\r\n"
+      "#datatype,string,string\r\n#group,true,true\r\n#default,,\r\n"
+      ",error,reference\r\n,memory allocation limit reached,576\r\n", NULL },
     { "", 400, "{\"code\":\"invalid\",\"message\":\"unexpected request\"}", NULL },
 };
 
@@ -431,7 +446,8 @@ AF_TEST(scans_of_2x_fall_back_to_flux)
 {
     struct script script;
     struct af_peer *peer = peer_with(&script, RULES(flux_rules));
-    struct af_store *store = open_with((struct af_remote_options){ .url = af_peer_url(peer), .bucket = "b${\"\\", .org = "o", .token = "t",
+    struct af_store *store = open_with((struct af_remote_options){ .url = af_peer_url(peer), .bucket = "b${\"\\", .org = "o",
+                                                                   .token = "t",
                                                                    .version = AF_INFLUX_2, .scan_window_ns = UINT64_MAX });
     struct af_scan scan = { .measurement = "m x", .start_ns = INT64_MIN, .stop_ns = INT64_MAX };
     struct af_buf dump;
@@ -462,19 +478,22 @@ AF_TEST(scans_of_2x_fall_back_to_flux)
     af_peer_stop(peer);
 }
 
-/* --- answers that break off --------------------------------------------------------------------------------------------------------- */
+/* --- answers that break off --------------------------------------------------------------------------------------- */
 
 static enum af_status scan_of(const char *body)
 {
     const struct rule rules[] = {
-        { "SHOW%20FIELD", 200, "{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"m\",\"columns\":[\"fieldKey\",\"fieldType\"],"
+        { "SHOW%20FIELD", 200,
+          "{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"m\",\"columns\":[\"fieldKey\",\"fieldType\"],"
                                "\"values\":[[\"v\",\"float\"]]}]}]}\n", NULL },
-        { "LIMIT%201", 200, "{\"results\":[{\"series\":[{\"name\":\"m\",\"columns\":[\"time\",\"c0\"],\"values\":[[5,1]]}]}]}\n", NULL },
+        { "LIMIT%201", 200, "{\"results\":[{\"series\":[{\"name\":\"m\",\"columns\":[\"time\",\"c0\"],\"values\":[[5,1]]}]}]}\n",
+          NULL },
         { "GROUP", 200, body, NULL },
     };
     struct script script;
     struct af_peer *peer = peer_with(&script, RULES(rules));
-    struct af_store *store = open_with((struct af_remote_options){ .url = af_peer_url(peer), .bucket = "b", .version = AF_INFLUX_1 });
+    struct af_store *store = open_with((struct af_remote_options){ .url = af_peer_url(peer), .bucket = "b",
+                                                                   .version = AF_INFLUX_1 });
     struct af_scan scan = { .measurement = "m", .start_ns = 0, .stop_ns = 10 };
     struct af_stream *stream;
     struct af_arena arena;
@@ -499,7 +518,8 @@ AF_TEST(broken_answers_are_no_ends)
     AF_CHECK_INT(scan_of(SERIES "}]}]}\n"), AF_OK);
     AF_CHECK_INT(scan_of(SERIES ",\"partial\":true}],\"partial\":true}]}\n"), AF_EIO);
     AF_CHECK(says("promised more"));
-    AF_CHECK_INT(scan_of(SERIES ",\"partial\":true}],\"partial\":true}]}\n{\"results\":[{\"error\":\"query-timeout limit exceeded\"}]}\n"),
+    AF_CHECK_INT(scan_of(SERIES ",\"partial\":true}],\"partial\":true}]}\n"
+                                "{\"results\":[{\"error\":\"query-timeout limit exceeded\"}]}\n"),
                  AF_ELIMIT);
     AF_CHECK(says("query-timeout"));
     AF_CHECK_INT(scan_of(SERIES "}]}]}\n{\"error\":\"engine is closed\"}\n"), AF_EIO);
@@ -515,7 +535,7 @@ AF_TEST(broken_answers_are_no_ends)
     AF_CHECK_INT(scan_of(""), AF_ECORRUPT);
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 AF_TEST(readers_survive_every_failed_allocation)
 {
@@ -555,8 +575,10 @@ AF_TEST(a_remote_store_survives_every_failed_allocation)
 {
     static const struct rule rules[] = {
         { "/write", 204, "", NULL },
-        { "SHOW%20FIELD", 200, "{\"results\":[{\"series\":[{\"columns\":[\"fieldKey\",\"fieldType\"],\"values\":[[\"v\",\"float\"]]}]}]}", NULL },
-        { "LIMIT%201", 200, "{\"results\":[{\"series\":[{\"name\":\"m\",\"columns\":[\"time\",\"c0\"],\"values\":[[5,1]]}]}]}", NULL },
+        { "SHOW%20FIELD", 200,
+          "{\"results\":[{\"series\":[{\"columns\":[\"fieldKey\",\"fieldType\"],\"values\":[[\"v\",\"float\"]]}]}]}", NULL },
+        { "LIMIT%201", 200, "{\"results\":[{\"series\":[{\"name\":\"m\",\"columns\":[\"time\",\"c0\"],\"values\":[[5,1]]}]}]}",
+          NULL },
         { "GROUP", 200, SERIES "}]}]}\n", NULL },
     };
     struct script script;
@@ -566,7 +588,8 @@ AF_TEST(a_remote_store_survives_every_failed_allocation)
     enum af_status status = AF_ENOMEM;
     size_t failures = 0;
     for (size_t n = 1; status != AF_OK && n < 300; n++) {
-        struct af_remote_options options = { .url = af_peer_url(peer), .bucket = "b/p", .user = "u", .password = "p", .version = AF_INFLUX_1 };
+        struct af_remote_options options = { .url = af_peer_url(peer), .bucket = "b/p", .user = "u", .password = "p",
+                                             .version = AF_INFLUX_1 };
         struct af_store *store = NULL;
         struct af_stream *stream = NULL;
         struct af_write_answer answer;
@@ -594,7 +617,7 @@ AF_TEST(a_remote_store_survives_every_failed_allocation)
     af_peer_stop(peer);
 }
 
-/* --- a real 2.x, where there is one ------------------------------------------------------------------------------------------------ */
+/* --- a real 2.x, where there is one ------------------------------------------------------------------------------- */
 
 static bool force_flux;
 
@@ -605,7 +628,8 @@ static struct af_store *open_bucket(void *ctx)
     snprintf(name, sizeof name, "afluxo-test-%d-%d", (int)getpid(), ++databases);
     struct af_store *store = open_with((struct af_remote_options){ .url = getenv("AFLUXO_TEST_INFLUXDB2"), .bucket = name,
                                                                    .org = getenv("AFLUXO_TEST_INFLUXDB2_ORG"),
-                                                                   .token = getenv("AFLUXO_TEST_INFLUXDB2_TOKEN"), .force_flux = force_flux });
+                                                                   .token = getenv("AFLUXO_TEST_INFLUXDB2_TOKEN"),
+                                                                   .force_flux = force_flux });
     AF_CHECK_OK(af_store_create(store, &err), err);
     return store;
 }

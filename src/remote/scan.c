@@ -27,9 +27,10 @@ static const int64_t time_max_ns = INT64_MAX - 1;
 static const uint64_t window_first_ns = UINT64_C(7) * 86400 * 1000000000; /* a shard, by default */
 static const uint64_t window_min_ns = UINT64_C(60) * 1000000000;
 
-enum { WINDOW_ROWS_FEW = 200000, WINDOW_ROWS_MANY = 2000000, CHUNK_ROWS = 5000, QUERY_BYTES_MAX = 16 << 20, TEXTS_BYTES_MAX = 64 << 20 };
+enum { WINDOW_ROWS_FEW = 200000, WINDOW_ROWS_MANY = 2000000, CHUNK_ROWS = 5000, QUERY_BYTES_MAX = 16 << 20,
+       TEXTS_BYTES_MAX = 64 << 20 };
 
-/* --- rows ----------------------------------------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 static enum af_status fresh_rows(struct remote_stream *stream, struct af_error *err)
 {
@@ -74,7 +75,7 @@ enum af_status remote_stream_key(struct remote_stream *stream, struct iql_tag *t
     return af_buf_check(&stream->key, "a series key", err);
 }
 
-/* --- InfluxQL: events to rows --------------------------------------------------------------------------------------------------- */
+/* --- InfluxQL: events to rows ------------------------------------------------------------------------------------- */
 
 static enum af_status iql_series(void *ctx, struct af_slice name, const struct iql_tag *tags, size_t tag_count, size_t column_count,
                                  struct af_error *err)
@@ -96,9 +97,10 @@ static enum af_status iql_series(void *ctx, struct af_slice name, const struct i
 
 static enum af_status bad_value(const struct remote_stream *stream, size_t column, struct af_slice text, struct af_error *err)
 {
+    const char *name = column == 0 ? "time" : stream->fields[column - 1].name;
+    const char *type = column == 0 ? "time" : af_type_name(stream->fields[column - 1].type);
     return af_fail(err, AF_ECORRUPT, "%s: \"%.*s\" in the answer is no %s (field \"%s\")", stream->remote->base.name,
-                   (int)(text.len < 100 ? text.len : 100), text.ptr, column == 0 ? "time" : af_type_name(stream->fields[column - 1].type),
-                   column == 0 ? "time" : stream->fields[column - 1].name);
+                   (int)(text.len < 100 ? text.len : 100), text.len > 0 ? text.ptr : "", type, name);
 }
 
 static enum af_status add_number(struct remote_stream *stream, size_t column, struct af_slice text, struct af_error *err)
@@ -127,7 +129,8 @@ static enum af_status add_number(struct remote_stream *stream, size_t column, st
     }
 }
 
-static enum af_status iql_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err)
+static enum af_status iql_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
+                               struct af_error *err)
 {
     struct remote_stream *stream = ctx;
     int64_t time_ns;
@@ -161,7 +164,7 @@ static enum af_status iql_row_end(void *ctx, struct af_error *err)
     return AF_OK;
 }
 
-/* --- InfluxQL: the question ----------------------------------------------------------------------------------------------------- */
+/* --- InfluxQL: the question --------------------------------------------------------------------------------------- */
 
 static const char *cast_of(enum af_type type)
 {
@@ -235,7 +238,8 @@ struct extent {
     bool is_found;
 };
 
-static enum af_status extent_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err)
+static enum af_status extent_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
+                                  struct af_error *err)
 {
     struct extent *extent = ctx;
     (void)is_true;
@@ -278,7 +282,7 @@ static enum af_status iql_extent(struct remote_stream *stream, bool *out_some, s
     return AF_OK;
 }
 
-/* --- windows -------------------------------------------------------------------------------------------------------------------- */
+/* --- windows ------------------------------------------------------------------------------------------------------ */
 
 static enum af_status ask_window(struct remote_stream *stream, struct af_error *err)
 {
@@ -330,7 +334,7 @@ static enum af_status advance(struct remote_stream *stream, struct af_error *err
     return is_done ? end_window(stream, err) : AF_OK;
 }
 
-/* --- the stream ----------------------------------------------------------------------------------------------------------------- */
+/* --- the stream --------------------------------------------------------------------------------------------------- */
 
 /* The oldest full builder as a batch; then it is kept for reuse. */
 static enum af_status take_ready(struct remote_stream *stream, struct af_arena *arena, struct af_batch **out, struct af_error *err)
@@ -376,7 +380,7 @@ static void stream_close(struct af_stream *base)
 
 static const struct af_stream_ops stream_ops = { stream_next, stream_close };
 
-/* --- opening: which fields there are -------------------------------------------------------------------------------------------- */
+/* --- opening: which fields there are ------------------------------------------------------------------------------ */
 
 static bool is_wanted(const struct af_scan *scan, struct af_slice name)
 {
@@ -407,7 +411,8 @@ static enum af_status type_of(const struct remote_stream *stream, struct af_slic
 static enum af_status add_field(struct remote_stream *stream, struct af_slice name, struct af_slice word, struct af_error *err)
 {
     if (stream->field_count > 0 && af_slice_is(name, stream->fields[stream->field_count - 1].name))
-        return af_fail(err, AF_EUNSUPPORTED, "%s: field \"%.*s\" of \"%s\" has different types in different shards (%s and %.*s): name "
+        return af_fail(err, AF_EUNSUPPORTED,
+                       "%s: field \"%.*s\" of \"%s\" has different types in different shards (%s and %.*s): name "
                        "the fields to scan without it, or rewrite it with one type", stream->remote->base.name, AF_SLICE_ARG(name),
                        stream->measurement, cast_of(stream->fields[stream->field_count - 1].type), AF_SLICE_ARG(word));
     struct af_field *field = &stream->fields[stream->field_count];
@@ -437,7 +442,8 @@ static enum af_status add_fields(struct remote_stream *stream, const struct af_b
     return AF_OK;
 }
 
-static enum af_status read_fields(struct remote_stream *stream, struct af_stream *fields, const struct af_scan *scan, struct af_error *err)
+static enum af_status read_fields(struct remote_stream *stream, struct af_stream *fields, const struct af_scan *scan,
+                                  struct af_error *err)
 {
     struct af_arena arena;
     af_arena_init(&arena, TEXTS_BYTES_MAX);

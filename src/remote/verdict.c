@@ -10,7 +10,7 @@
 #include "remote/remote_int.h"
 #include <stdio.h>
 
-/* --- words ---------------------------------------------------------------------------------------------------------------------- */
+/* --- words -------------------------------------------------------------------------------------------------------- */
 
 static void copy_words(struct af_slice from, char *dst, size_t cap)
 {
@@ -65,7 +65,7 @@ static uint64_t dropped_of(struct af_slice text)
     return 0;
 }
 
-/* --- failures ------------------------------------------------------------------------------------------------------------------- */
+/* --- failures ----------------------------------------------------------------------------------------------------- */
 
 /* Words that mean the same whatever the status. AF_OK: none of them. */
 static enum af_status known_words(const char *words)
@@ -116,12 +116,14 @@ static const char *advice_of(enum af_status status, int http)
     }
 }
 
-static enum af_status fail_with(const struct remote *remote, const struct af_http_answer *answer, const char *words, struct af_error *err)
+static enum af_status fail_with(const struct remote *remote, const struct af_http_answer *answer, const char *words,
+                                struct af_error *err)
 {
     enum af_status status = known_words(words);
     if (status == AF_OK || (status == AF_ELIMIT && answer->status == 429))
         status = status_of(answer->status);
-    (void)af_fail(err, status, "%s: %.400s (HTTP %d)%s", remote->base.name, words, answer->status, advice_of(status, answer->status));
+    (void)af_fail(err, status, "%s: %.400s (HTTP %d)%s", remote->base.name, words, answer->status,
+                  advice_of(status, answer->status));
     if (err != NULL)
         err->retry_after_ms = answer->retry_after_ms;
     return status;
@@ -144,7 +146,7 @@ enum af_status remote_judge_text(const struct remote *remote, const char *text, 
     return af_fail(err, status, "%s: the query failed: %.500s%s", remote->base.name, text, advice_of(status, 200));
 }
 
-/* --- writes --------------------------------------------------------------------------------------------------------------------- */
+/* --- writes ------------------------------------------------------------------------------------------------------- */
 
 static bool is_about_lines(int http, const char *words)
 {
@@ -152,7 +154,8 @@ static bool is_about_lines(int http, const char *words)
         return false;
     if (has(words, "unable to parse") || has(words, "field type conflict"))
         return true;
-    return (http == 422 || http == 400) && (has(words, "partial write") || has(words, "points beyond retention policy") || http == 422);
+    return (http == 422 || http == 400) && (has(words, "partial write") || has(words, "points beyond retention policy") ||
+                                            http == 422);
 }
 
 enum af_status remote_judge_write(const struct remote *remote, const struct af_http_answer *answer, struct af_write_answer *out,

@@ -19,10 +19,12 @@ static const struct row rows[] = {
     { true, 204, "", DONE, AF_OK, 0 },
     { false, 400, "{\"error\":\"partial write: unable to parse 'm v=': missing field value dropped=0\"}\n", KEPT, AF_OK, 0 },
     { false, 400, "{\"error\":\"unable to parse 'm': invalid field format\"}\n", KEPT, AF_OK, 0 },
-    { false, 400, "{\"error\":\"partial write: field type conflict: input field \\\"v\\\" on measurement \\\"m\\\" is type integer, "
+    { false, 400,
+      "{\"error\":\"partial write: field type conflict: input field \\\"v\\\" on measurement \\\"m\\\" is type integer, "
                   "already exists as type float dropped=17\"}\n", KEPT, AF_OK, 17 },
     { false, 400, "{\"error\":\"partial write: points beyond retention policy dropped=3\"}\n", KEPT, AF_OK, 3 },
-    { false, 400, "{\"error\":\"partial write: max-values-per-tag limit exceeded (5/5): measurement=\\\"m\\\" dropped=2\"}", KEPT, AF_OK, 2 },
+    { false, 400, "{\"error\":\"partial write: max-values-per-tag limit exceeded (5/5): measurement=\\\"m\\\" dropped=2\"}", KEPT,
+      AF_OK, 2 },
     { false, 400, "{\"error\":\"database is required\"}\n", FAILS, AF_EINVAL, 0 },
     { false, 400, "{\"error\":\"gzip: invalid header\"}\n", FAILS, AF_EINVAL, 0 },
     { false, 404, "{\"error\":\"database not found: \\\"x\\\"\"}\n", FAILS, AF_ENOTFOUND, 0 },
@@ -35,13 +37,19 @@ static const struct row rows[] = {
     { false, 500, "{\"error\":\"partial write\"}\n", FAILS, AF_EIO, 0 },
     { false, 500, "{\"error\":\"hinted handoff queue not empty\"}\n", DONE, AF_OK, 0 },
     { true, 400, "{\"code\":\"invalid\",\"message\":\"unable to parse 'm v=': missing field value\"}", LOST, AF_OK, 0 },
-    { true, 422, "{\"code\":\"unprocessable entity\",\"message\":\"failure writing points to database: partial write: field type conflict: "
-                 "input field \\\"v\\\" on measurement \\\"m\\\" is type integer, already exists as type float dropped=4\"}", KEPT, AF_OK, 4 },
-    { true, 422, "{\"code\":\"unprocessable entity\",\"message\":\"failure writing points to database: partial write: dropped 2 points "
-                 "outside retention policy of duration 1h0m0s dropped=2 for database: 1234 for retention policy: autogen\"}", KEPT, AF_OK, 2 },
-    { true, 400, "{\"code\":\"invalid\",\"message\":\"invalid precision; valid precision units are ns, us, ms, and s\"}", FAILS, AF_EINVAL, 0 },
+    { true, 422,
+      "{\"code\":\"unprocessable entity\",\"message\":\"failure writing points to database: partial write: field type conflict: "
+                 "input field \\\"v\\\" on measurement \\\"m\\\" is type integer, already exists as type float "
+                 "dropped=4\"}", KEPT, AF_OK, 4 },
+    { true, 422,
+      "{\"code\":\"unprocessable entity\",\"message\":\"failure writing points to database: partial write: dropped 2 points "
+                 "outside retention policy of duration 1h0m0s dropped=2 for database: 1234 for retention policy: "
+                 "autogen\"}", KEPT, AF_OK, 2 },
+    { true, 400, "{\"code\":\"invalid\",\"message\":\"invalid precision; valid precision units are ns, us, ms, and s\"}", FAILS,
+      AF_EINVAL, 0 },
     { true, 404, "{\"code\":\"not found\",\"message\":\"bucket \\\"x\\\" not found\"}", FAILS, AF_ENOTFOUND, 0 },
-    { true, 413, "{\"code\":\"request too large\",\"message\":\"unable to read data: points batch is too large\"}", LARGE, AF_OK, 0 },
+    { true, 413, "{\"code\":\"request too large\",\"message\":\"unable to read data: points batch is too large\"}", LARGE, AF_OK,
+      0 },
     { true, 401, "{\"code\":\"unauthorized\",\"message\":\"unauthorized access\"}", FAILS, AF_EUNAUTH, 0 },
     { true, 403, "{\"code\":\"forbidden\",\"message\":\"insufficient permissions for write\"}", FAILS, AF_EDENIED, 0 },
     { true, 500, "{\"code\":\"internal error\",\"message\":\"unexpected error writing points to database: x\"}", FAILS, AF_EIO, 0 },
@@ -66,9 +74,11 @@ static void check_row(const struct row *row)
     enum af_status status = remote_judge_write(&remote, &http, &answer, &err);
     bool is_bad = row->want == KEPT || row->want == LOST;
     enum af_write_verdict verdict = is_bad ? AF_WRITE_BAD_LINES : row->want == LARGE ? AF_WRITE_TOO_LARGE : AF_WRITE_DONE;
-    if (status != row->status || (status == AF_OK && answer.verdict != verdict) || (is_bad && answer.others_kept != (row->want == KEPT)) ||
+    if (status != row->status || (status == AF_OK && answer.verdict != verdict) ||
+        (is_bad && answer.others_kept != (row->want == KEPT)) ||
         (is_bad && (answer.dropped != row->dropped || answer.reason[0] == '\0')))
-        af_test_failed(__FILE__, __LINE__, "HTTP %d %s: status %s, verdict %d, others kept %d, dropped %llu (%s)", row->http, row->body,
+        af_test_failed(__FILE__, __LINE__, "HTTP %d %s: status %s, verdict %d, others kept %d, dropped %llu (%s)", row->http,
+                       row->body,
                        af_status_name(status), answer.verdict, answer.others_kept, (unsigned long long)answer.dropped, err.message);
     if (status != AF_OK) {
         AF_CHECK_INT(err.retry_after_ms, 1500);

@@ -49,7 +49,7 @@ static enum af_status write_on(struct remote *remote, struct remote_conn *conn, 
 enum af_status remote_write(struct af_store *store, const struct af_write *write, struct af_write_answer *out, struct af_error *err)
 {
     struct remote *remote = remote_of(store);
-    struct remote_conn *conn;
+    struct remote_conn *conn = NULL;
     struct af_write_answer answer = { 0 };
     AF_TRY(remote_take(remote, &conn, err));
     enum af_status status = write_on(remote, conn, write, &answer, err);

@@ -2,7 +2,7 @@
  * dead_letters.c - lines that the store refused and rows that never became lines, kept for people and for another try.
  *
  *     DIR/dead-letters-RUN.jsonl
- *     {"file":"a.parquet","row_group":0,"row":17,"column":null,"reason":"field type conflict: ...","line":"m,s=1 v=1i 10","time":"..."}
+ *     {"file":"a.parquet","row_group":0,"row":17,"column":null,"reason":"type conflict: ...","line":"m v=1i 10","time":"..."}
  *     {"file":"a.csv","row_group":0,"row":18,"column":"val_carga","reason":"not a number: x","row_data":{...},"time":"..."}
  *     {"file":"a.csv","row_group":0,"row":19,"column":null,"reason":"too many cells","raw":"a;b;c;d","time":"..."}
  *

@@ -38,7 +38,8 @@ static void check_letter(const struct af_dead_letter *letter, const char *want_k
 
 AF_TEST(letters_are_valid_json)
 {
-    struct af_dead_letter letter = { .file = "a \"quoted\" dir/\xff.parquet", .row_group = 3, .row = UINT64_MAX, .reason = "line\nbreak\x01" };
+    struct af_dead_letter letter = { .file = "a \"quoted\" dir/\xff.parquet", .row_group = 3, .row = UINT64_MAX,
+                                     .reason = "line\nbreak\x01" };
     letter.is_line = true;
     letter.text = AF_SLICE_LIT("m,s=a\\ b v=\"x\ny\" 10");
     check_letter(&letter, "line");

@@ -288,8 +288,8 @@ static void drop_head(struct af_sink_lane *lane)
     if (status == AF_OK) {
         status = af_spool_drop(&sink->spool, lane->id, &err);
         if (status != AF_OK)
-            af_error_prefix(&err, "a block of the spool was written but cannot be removed, another run would write it again over newer "
-                            "values: ");
+            af_error_prefix(&err, "a block of the spool was written but cannot be removed, another run would write it again over "
+                            "newer values: ");
     }
     if (status != AF_OK) {
         fail_lane(lane, &err);

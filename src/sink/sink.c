@@ -241,8 +241,8 @@ static enum af_status refuse_long_line(const struct af_lp_text *text, size_t lin
 }
 
 /* As many lines as the block to fill takes; *from moves on. */
-static enum af_status put_some_locked(struct af_sink_lane *lane, const struct af_sink_segment *segment, const struct af_lp_text *text,
-                                      size_t *from, struct af_error *err)
+static enum af_status put_some_locked(struct af_sink_lane *lane, const struct af_sink_segment *segment,
+                                      const struct af_lp_text *text, size_t *from, struct af_error *err)
 {
     struct af_sink *sink = lane->sink;
     AF_TRY(open_block_locked(lane, err));
@@ -304,7 +304,8 @@ enum af_status af_sink_bury(struct af_sink *sink, const struct af_dead_letter *l
                    letter->column != NULL ? letter->column : "", letter->reason, (int)(text.len < 200 ? text.len : 200), text.ptr);
 }
 
-enum af_status af_sink_reject(struct af_sink *sink, struct af_sink_unit *unit, const struct af_sink_reject *reject, struct af_error *err)
+enum af_status af_sink_reject(struct af_sink *sink, struct af_sink_unit *unit, const struct af_sink_reject *reject,
+                              struct af_error *err)
 {
     AF_TRY(check(sink, err));
     struct af_dead_letter letter = { .file = unit->file, .row_group = unit->row_group, .row = reject->row, .column = reject->column,
@@ -332,7 +333,7 @@ static enum af_status fail_impatient(struct af_sink *sink, uint64_t lines, struc
     af_mutex_lock(&sink->lock);
     memcpy(last, sink->shared.last_error, sizeof last);
     af_mutex_unlock(&sink->lock);
-    return af_fail(err, AF_EIO, "%llu lines wait in the spool %s: %s took none of them for %u ms%s%s; the next run takes them up first",
+    return af_fail(err, AF_EIO, "%llu lines wait in the spool %s: %s took none for %u ms%s%s; the next run takes them up first",
                    (unsigned long long)lines, sink->spool.dir, sink->store->name, sink->options.patience_ms,
                    last[0] != '\0' ? ", it said: " : "", last);
 }

@@ -61,7 +61,10 @@ struct af_sink_stats {
 struct af_sink;
 
 /* Opens spool and dead letters; a spool left by an earlier run is taken up first, before any new line of any lane (so its order
- * holds even when the number of lanes changed). AF_EBUSY: another process uses the spool. The store is borrowed. */
+ * holds even when the number of lanes changed). The store is borrowed.
+ *   AF_EBUSY     another process uses the spool
+ *   AF_ECORRUPT  a block of the spool is broken: lines that counted as kept are lost. It was moved aside as *.corrupt, and the spool
+ *                stays shut until somebody removes that file, which says that the loss is known and mended */
 AF_MUST_CHECK enum af_status af_sink_open(struct af_store *store, const struct af_sink_options *options, struct af_sink **out,
                                           struct af_error *err);
 

@@ -1,6 +1,6 @@
 /*
- * sink_random_test.c - nothing is lost, order holds, units settle once: random options, random plans, random failures, with and without
- * crashes. AF_RUNS=n makes n times as many runs; a failure prints the seed, AF_SEED=n repeats it.
+ * sink_random_test.c - nothing is lost, order holds, units settle once: random options, random plans, random failures, with
+ * and without crashes. AF_RUNS=n makes n times as many runs; a failure prints the seed, AF_SEED=n repeats it.
  */
 #include "sink/sink_world.h"
 
@@ -88,17 +88,17 @@ static void run_with_crashes(uint64_t seed)
 
 AF_TEST(random_whole_runs)
 {
-    many(run_whole, 100000, 250);
+    many(run_whole, 100000, 120);
 }
 AF_TEST(more_random_whole_runs)
 {
-    many(run_whole, 200000, 250);
+    many(run_whole, 200000, 120);
 }
 AF_TEST(random_runs_with_crashes)
 {
-    many(run_with_crashes, 300000, 100);
+    many(run_with_crashes, 300000, 40);
 }
 AF_TEST(more_random_runs_with_crashes)
 {
-    many(run_with_crashes, 400000, 100);
+    many(run_with_crashes, 400000, 40);
 }

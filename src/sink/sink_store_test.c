@@ -216,5 +216,5 @@ static void run(uint64_t seed)
 
 AF_TEST(reference_store_ends_as_without_a_sink)
 {
-    many(run, 1, 60);
+    many(run, 1, 40);
 }

@@ -93,7 +93,8 @@ static inline enum af_status fail_somehow(struct model *m, const struct af_write
     return status;
 }
 
-static inline enum af_status answer_locked(struct model *m, const struct af_write *write, struct af_write_answer *out, struct af_error *err)
+static inline enum af_status answer_locked(struct model *m, const struct af_write *write, struct af_write_answer *out,
+                                           struct af_error *err)
 {
     m->calls++;
     m->last_call_ms = af_sink_now_ms();
@@ -121,7 +122,8 @@ static inline enum af_status answer_locked(struct model *m, const struct af_writ
     return AF_OK;
 }
 
-static inline enum af_status model_write(struct af_store *store, const struct af_write *write, struct af_write_answer *out, struct af_error *err)
+static inline enum af_status model_write(struct af_store *store, const struct af_write *write, struct af_write_answer *out,
+                                         struct af_error *err)
 {
     struct model *m = (struct model *)store;
     while (__atomic_load_n(&m->hangs, __ATOMIC_ACQUIRE)) {
@@ -241,8 +243,8 @@ static inline struct world *world_new(uint64_t seed)
     w->line_count = 1;
     snprintf(w->dir, sizeof w->dir, "%s/%llu", af_test_dir(), (unsigned long long)seed);
     snprintf(w->spool, sizeof w->spool, "%s/spool", w->dir);
-    w->options = (struct af_sink_options){ .lanes = 2, .batch_lines = 20, .batch_age_ms = 2, .backoff_first_ms = 1, .backoff_max_ms = 3,
-                                           .batch_budget_ms = 1000, .breaker_failures = 4, .breaker_open_ms = 2, .patience_ms = 5000,
+    w->options = (struct af_sink_options){ .lanes = 2, .batch_lines = 20, .batch_age_ms = 2, .backoff_first_ms = 1,
+                                           .backoff_max_ms = 3, .batch_budget_ms = 1000, .breaker_failures = 4, .breaker_open_ms = 2, .patience_ms = 5000,
                                            .dead_letters_dir = w->dir, .seed = seed };
     return w;
 }

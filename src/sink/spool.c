@@ -19,7 +19,6 @@
  */
 #include "sink/sink_int.h"
 #include "base/alloc.h"
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -371,9 +370,8 @@ enum af_status af_spool_drop(struct af_spool *spool, uint32_t lane, struct af_er
 {
     char path[PATH_CAP];
     struct af_spool_entry entry;
-    bool has = af_spool_head(spool, lane, &entry);
-    assert(has);
-    (void)has;
+    if (!af_spool_head(spool, lane, &entry))
+        return af_fail(err, AF_EBUG, "lane %u drops a block of the spool where there is none", lane);
     AF_TRY(path_of(spool, &entry, path, err));
     AF_TRY(af_path_remove(path, err));
     AF_TRY(af_dir_sync(spool->dir, err));

@@ -39,8 +39,8 @@ static void free_unit(struct af_sink_unit *unit)
     af_free(unit);
 }
 
-enum af_status af_sink_unit_begin(struct af_sink *sink, uint64_t unit_id, const char *file, uint32_t row_group, af_sink_settled settled,
-                                  void *ctx, struct af_sink_unit **out, struct af_error *err)
+enum af_status af_sink_unit_begin(struct af_sink *sink, uint64_t unit_id, const char *file, uint32_t row_group,
+                                  af_sink_settled settled, void *ctx, struct af_sink_unit **out, struct af_error *err)
 {
     struct af_sink_unit *unit = af_alloc_zero(1, sizeof *unit);
     size_t len = strlen(file);

@@ -1,5 +1,6 @@
 /*
- * decorate.h - stores around a store: one that tells what happens, one that makes it fail. Each owns the store inside and closes it.
+ * decorate.h - stores around a store: one that tells what happens, one that makes it fail. Each owns the store inside and
+ * closes it.
  */
 #ifndef AF_STORE_DECORATE_H
 #define AF_STORE_DECORATE_H
@@ -11,9 +12,9 @@ AF_MUST_CHECK enum af_status af_trace_open(struct af_store *inner, af_trace_line
                                            struct af_error *err);
 
 /*
- * Failures by plan. Each write draws from a generator seeded with `seed`: the same seed gives the same sequence of fates (which thread
- * meets which is up to the threads). Permilles are tried in this order; what is left of 1,000 goes well. Scans, listings and
- * pings fail only while the store is down.
+ * Failures by plan. Each write draws from a generator seeded with `seed`: the same seed gives the same sequence of fates
+ * (which thread meets which is up to the threads). Permilles are tried in this order; what is left of 1,000 goes well.
+ * Scans, listings and pings fail only while the store is down.
  */
 struct af_fault_plan {
     uint64_t seed;

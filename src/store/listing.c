@@ -109,8 +109,8 @@ static enum af_status text_column(const struct entry *entries, size_t count, boo
     return AF_OK;
 }
 
-static enum af_status second_column(const struct af_listed *listed, const struct entry *entries, size_t count, struct af_arena *arena,
-                                    struct af_column *out, struct af_error *err)
+static enum af_status second_column(const struct af_listed *listed, const struct entry *entries, size_t count,
+                                    struct af_arena *arena, struct af_column *out, struct af_error *err)
 {
     if (listed->base.schema->fields[1].type == AF_TYPE_STRING)
         return text_column(entries, count, true, arena, out, err);

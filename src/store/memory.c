@@ -144,7 +144,8 @@ static enum af_status add_strand(struct mem_series *series, uint32_t field, stru
     return AF_OK;
 }
 
-static enum af_status cell_of(const struct af_column *column, size_t row, int64_t time_ns, struct mem_cell *out, struct af_error *err)
+static enum af_status cell_of(const struct af_column *column, size_t row, int64_t time_ns, struct mem_cell *out,
+                              struct af_error *err)
 {
     *out = (struct mem_cell){ .time_ns = time_ns };
     if (column->type == AF_TYPE_BOOL) {

@@ -1,5 +1,6 @@
 /*
- * memory.h - the reference store: points in memory, InfluxDB's verdicts. What other stores are compared with, and what tests write to.
+ * memory.h - the reference store: points in memory, InfluxDB's verdicts. What other stores are compared with, and what tests
+ * write to.
  */
 #ifndef AF_STORE_MEMORY_H
 #define AF_STORE_MEMORY_H

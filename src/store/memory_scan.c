@@ -143,8 +143,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* The fields of the measurement that are asked for, by name. */
-static enum af_status choose_fields(struct mem_stream *stream, const struct mem_measurement *measurement, const struct af_scan *scan,
-                                    struct af_error *err)
+static enum af_status choose_fields(struct mem_stream *stream, const struct mem_measurement *measurement,
+                                    const struct af_scan *scan, struct af_error *err)
 {
     size_t count = measurement->fields.count;
     struct af_arena arena;

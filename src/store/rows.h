@@ -20,7 +20,8 @@ const struct af_schema *af_rows_schema(const struct af_rows *rows); /* series, t
 
 /* Begin a row without any value. AF_ENOMEM leaves the rows as they were. */
 AF_MUST_CHECK enum af_status af_rows_begin(struct af_rows *rows, struct af_slice series, int64_t time_ns, struct af_error *err);
-/* Give the last row a value (again: the later wins, but a text's bytes are kept until the batch is taken). `field` counts from 0. */
+/* Give the last row a value (again: the later wins, but a text's bytes are kept until the batch is taken). `field` counts
+ * from 0. */
 void af_rows_f64(struct af_rows *rows, size_t field, double value);
 void af_rows_i64(struct af_rows *rows, size_t field, int64_t value);
 void af_rows_u64(struct af_rows *rows, size_t field, uint64_t value);
@@ -33,5 +34,6 @@ size_t af_rows_count(const struct af_rows *rows);
 bool af_rows_is_full(const struct af_rows *rows); /* AF_BATCH_ROWS, AF_BATCH_TEXT_BYTES_MAX, or much memory for wide rows */
 
 /* All rows as a batch in `arena`; then there are none. *out is NULL if there were none. */
-AF_MUST_CHECK enum af_status af_rows_take(struct af_rows *rows, struct af_arena *arena, struct af_batch **out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_rows_take(struct af_rows *rows, struct af_arena *arena, struct af_batch **out,
+                                          struct af_error *err);
 #endif

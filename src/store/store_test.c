@@ -46,7 +46,8 @@ static struct af_store *open_unfaulted(void *ctx)
 {
     struct af_store *store;
     (void)ctx;
-    AF_CHECK_OK(af_fault_open(open_v1(NULL), &(struct af_fault_plan){ .delay_permille = 100, .delay_ms_max = 1 }, &store, &err), err);
+    AF_CHECK_OK(af_fault_open(open_v1(NULL), &(struct af_fault_plan){ .delay_permille = 100, .delay_ms_max = 1 }, &store, &err),
+                err);
     return store;
 }
 

@@ -31,7 +31,8 @@ static const char *outcome(enum af_status status, const struct af_error *err)
     return status == AF_OK ? "ok" : err != NULL ? err->message : af_status_text(status);
 }
 
-static void say_write(const struct trace_store *trace, int64_t start, const struct af_write *write, const struct af_write_answer *out)
+static void say_write(const struct trace_store *trace, int64_t start, const struct af_write *write,
+                      const struct af_write_answer *out)
 {
     static const char *const verdicts[] = { "done", "bad lines", "too large" };
     bool is_done = out->verdict == AF_WRITE_DONE;

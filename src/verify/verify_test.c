@@ -197,3 +197,43 @@ AF_TEST(an_empty_store_misses_everything)
     AF_CHECK_INT(r.missing, 3000);
     AF_CHECK_INT(r.difference_count, 20);
 }
+
+/* Two files whose series appear in another order: ids of one file must not be taken for the other's. */
+AF_TEST(many_files_with_the_same_series_in_another_order)
+{
+    struct af_error err;
+    struct af_store *store;
+    struct af_buf text;
+    af_buf_init(&text, 1 << 20);
+    AF_CHECK_OK(af_memory_open(NULL, &store, &err), err);
+    for (int file = 0; file < 20; file++) {
+        char path[256];
+        af_buf_clear(&text);
+        for (int i = 0; i < 200; i++)
+            af_buf_printf(&text, "%d;%d.5;2024-01-%02dT00:%02d:00Z\n", (i * 7 + file * 31) % 40, i, file + 1, i % 60);
+        struct af_buf csv;
+        af_buf_init(&csv, 1 << 20);
+        af_buf_append_str(&csv, "s;v;time\n");
+        af_buf_append_slice(&csv, af_buf_slice(&text));
+        snprintf(path, sizeof path, "%s/f%02d.csv", af_test_dir(), file);
+        AF_CHECK_OK(af_file_write_atomic(path, af_buf_slice(&csv), false, &err), err);
+        af_buf_done(&csv);
+    }
+    struct af_map *map;
+    AF_CHECK_OK(af_map_parse("m", AF_SLICE_LIT("measurement: m\ntime: time\ntags:\n  s: s\nfields:\n  v: v\n"), &map, &err), err);
+    const char *args[] = { af_test_dir() };
+    struct af_source_list list;
+    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    struct af_ingest_options ingest = { .sources = &list, .workers = 2, .map = map };
+    struct af_verify_options options = { .ingest = &ingest, .store = store, .scratch_dir = af_test_dir() };
+    struct af_verify_result r;
+    AF_CHECK_OK(af_verify_run(&options, &r, &err), err);
+    AF_CHECK_INT(r.source_values, 4000);
+    AF_CHECK_INT(r.missing + r.source_doubles, 4000); /* the store is empty: all must be missed, and under their own series */
+    AF_CHECK_INT(r.series, 40);
+    AF_CHECK_INT(r.differing_days, 20 * 40);
+    af_map_free(map);
+    af_source_list_done(&list);
+    af_store_close(store);
+    af_buf_done(&text);
+}

@@ -31,7 +31,8 @@ static unsigned free_port(void)
 /* Send one request, read the start of the answer; its status, or 0. */
 static int exchange(unsigned port, const char *request)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char answer[64] = "";
     int status = 0;
@@ -43,7 +44,8 @@ static int exchange(unsigned port, const char *request)
     return status;
 }
 
-static void write_config(const struct af_influxd *server, struct af_influxd_options options, unsigned rpc_port, char *path, size_t cap)
+static void write_config(const struct af_influxd *server, struct af_influxd_options options, unsigned rpc_port, char *path,
+                         size_t cap)
 {
     snprintf(path, cap, "%s/influxdb.conf", server->dir);
     FILE *file = fopen(path, "w");

@@ -1,6 +1,6 @@
 /*
- * influxd.h - a real InfluxDB 1.x for tests: starts /usr/bin/influxd (or AFLUXO_TEST_INFLUXD) on free loopback ports with a directory of
- * its own, waits for /ping, ends it by its pid.
+ * influxd.h - a real InfluxDB 1.x for tests: starts /usr/bin/influxd (or AFLUXO_TEST_INFLUXD) on free loopback ports with a
+ * directory of its own, waits for /ping, ends it by its pid.
  *
  *     struct af_influxd server;
  *     if (!af_influxd_start(&server, (struct af_influxd_options){ 0 })) return;   no influxd here: the test says so

@@ -76,7 +76,9 @@ static int by_key_and_time(const void *a, const void *b)
     int order = af_slice_cmp(x->key, y->key);
     if (order != 0)
         return order;
-    return x->time_ns != y->time_ns ? (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns) : (x->order > y->order) - (x->order < y->order);
+    if (x->time_ns != y->time_ns)
+        return x->time_ns < y->time_ns ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
 }
 
 static char *copy_of(struct af_slice s)
@@ -188,7 +190,8 @@ static void check_scan(struct af_store *store, struct af_scan scan, const char *
     af_buf_init(&got, (size_t)1 << 30);
     af_contract_dump(store, &scan, &got);
     if (!af_slice_is(af_buf_slice(&got), want))
-        af_test_failed(__FILE__, __LINE__, "%s: scan of %s gives\n%s\nwant\n%s", running, scan.measurement, af_buf_cstr(&got), want);
+        af_test_failed(__FILE__, __LINE__, "%s: scan of %s gives\n%s\nwant\n%s", running, scan.measurement, af_buf_cstr(&got),
+                       want);
     af_buf_done(&got);
 }
 
@@ -280,12 +283,14 @@ static void texts_come_back_exactly(struct af_store *store)
     struct af_scan scan = everything;
     scan.measurement = "odd, name=\"x\" \xc3\xa9";
     put(store, "odd\\,\\ name=\"x\"\\ \xc3\xa9,z\\ \\,\\=z=v\\ 1,a\\\"=\xf0\x9f\x98\x80\\=,Z=a\\b f\\ \\,\\=f=1,\"q\"=2i 7\n");
-    check_scan(store, scan, "odd\\,\\ name=\"x\"\\ \xc3\xa9,Z=a\\b,a\\\"=\xf0\x9f\x98\x80\\=,z\\ \\,\\=z=v\\ 1 7 \"q\"=2i f ,=f=0x1p+0\n");
+    check_scan(store, scan,
+               "odd\\,\\ name=\"x\"\\ \xc3\xa9,Z=a\\b,a\\\"=\xf0\x9f\x98\x80\\=,z\\ \\,\\=z=v\\ 1 7 \"q\"=2i f ,=f=0x1p+0\n");
 }
 
 static void ranges_are_half_open(struct af_store *store)
 {
-    put(store, "m v=1i -9223372036854775806\nm v=2i -1\nm v=3i 0\nm v=4i 1\nm v=5i 1700000000000000000\nm v=6i 9223372036854775806\n");
+    put(store,
+        "m v=1i -9223372036854775806\nm v=2i -1\nm v=3i 0\nm v=4i 1\nm v=5i 1700000000000000000\nm v=6i 9223372036854775806\n");
     check_all(store, "m -9223372036854775806 v=1i\nm -1 v=2i\nm 0 v=3i\nm 1 v=4i\nm 1700000000000000000 v=5i\n"
                      "m 9223372036854775806 v=6i\n");
     struct af_scan scan = everything;

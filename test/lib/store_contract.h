@@ -23,8 +23,8 @@ struct af_contract {
 };
 void af_store_contract(const struct af_contract *contract);
 
-/* A scan as text, a row a line: `key time field=value ...`, floats in hexadecimal, rows in order of key and time; the check that times
- * ascend within a series is made on the way. `fields` as in af_scan. */
+/* A scan as text, a row a line: `key time field=value ...`, floats in hexadecimal, rows in order of key and time; the check
+ * that times ascend within a series is made on the way. `fields` as in af_scan. */
 void af_contract_dump(struct af_store *store, const struct af_scan *scan, struct af_buf *out);
 
 /* Write lines that must all be kept. */

@@ -71,7 +71,9 @@ static inline char *put_bytes(char *dst, const char *src, size_t n)
         return dst + n;
     }
 #endif
-    if (n >= 8) {
+    if (n > 16) {
+        memcpy(dst, src, n);
+    } else if (n >= 8) {
         memcpy(dst, src, 8);
         memcpy(dst + n - 8, src + n - 8, 8);
     } else if (n >= 4) {

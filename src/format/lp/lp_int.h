@@ -71,6 +71,8 @@ static inline bool lp_equal(const char *a, const char *b, size_t n)
                                                 _mm_loadu_si128((const __m128i *)(const void *)(b + at)))) == 0xffff;
     }
 #endif
+    if (n > 16)
+        return memcmp(a, b, n) == 0;
     if (n >= 8)
         return lp_load8(a) == lp_load8(b) && lp_load8(a + n - 8) == lp_load8(b + n - 8);
     if (n >= 4)

@@ -68,7 +68,7 @@ enum af_status af_lp_parser_new(const struct af_lp_parse_options *options, struc
     ps->bad_line = options->bad_line;
     ps->ctx = options->ctx;
     ps->last = LP_NONE;
-    af_intern_init(&ps->set.keys);
+    af_series_set_init(&ps->set);
     af_intern_init(&ps->unsorted);
     lp_columns_init(&ps->cols);
     af_buf_init(&ps->scratch, AF_LP_LINE_BYTES_MAX);
@@ -80,7 +80,7 @@ void af_lp_parser_free(struct af_lp_parser *ps)
 {
     if (ps == NULL)
         return;
-    af_intern_done(&ps->set.keys);
+    af_series_set_done(&ps->set);
     af_intern_done(&ps->unsorted);
     lp_columns_done(&ps->cols);
     af_buf_done(&ps->scratch);
@@ -169,11 +169,10 @@ static inline uint32_t match_series(const struct af_lp_parser *ps, const char **
 
 static void forget_series(struct af_lp_parser *ps)
 {
-    af_intern_clear(&ps->set.keys);
+    af_series_set_clear(&ps->set);
     af_intern_clear(&ps->unsorted);
     for (uint32_t i = 0; i < ps->follower_cap; i++)
         ps->follower[i] = i;
-    ps->set.generation++;
     ps->last = LP_NONE;
 }
 

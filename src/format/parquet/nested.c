@@ -212,6 +212,15 @@ static enum af_status take_nothing(struct af_pq_nested *nested, uint32_t first, 
     return AF_OK;
 }
 
+/* The same for an optional or repeated node whose parent is there: then the level can only be the parent's. */
+static enum af_status take_missing(struct af_pq_nested *nested, const struct af_pq_node *node, uint32_t def, struct af_error *err)
+{
+    const uint32_t first = node->first_leaf - nested->field->first_leaf;
+    if (def + 1 != node->def)
+        return fail_levels(nested, first, "its definition levels do not fit those of its neighbour", err);
+    return take_nothing(nested, first, node->leaf_count, def, err);
+}
+
 /* --- printing ---------------------------------------------------------------------------------------------------------------- */
 
 /* `out` is NULL where a row is passed over. */
@@ -317,7 +326,7 @@ static enum af_status print_array(struct af_pq_nested *nested, struct af_buf *ou
     AF_TRY(next_def(nested, first, &def, err));
     if (def < node->def) {
         put(out, is_object ? "}" : "]");
-        return take_nothing(nested, first, node->leaf_count, def, err);
+        return take_missing(nested, node, def, err);
     }
     for (;;) {
         AF_TRY(is_map                ? print_entry(nested, out, element, err)
@@ -359,7 +368,7 @@ static enum af_status print_member(struct af_pq_nested *nested, struct af_buf *o
         AF_TRY(next_def(nested, first, &def, err));
         if (def < node->def) {
             put(out, "null");
-            return take_nothing(nested, first, node->leaf_count, def, err);
+            return take_missing(nested, node, def, err);
         }
     }
     return print_content(nested, out, index, err);
