@@ -1,6 +1,6 @@
 # layers.awk - who may include whom, from docs/layers.txt.
 #
-#     awk -v open="base os codec data store" -f tools/layers.awk docs/layers.txt FILES...
+#     awk -v open="base os codec data net store" -f tools/layers.awk docs/layers.txt FILES...
 #
 # A line of layers.txt is `folder: folders it may include`. A folder's front door is folder/last-name.h; in the folders named by
 # `open` every header is a door. A quoted include of anything else is private to its folder.
