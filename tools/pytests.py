@@ -7,6 +7,7 @@ path = sys.argv[1]
 spec = importlib.util.spec_from_file_location("cases", path)
 module = importlib.util.module_from_spec(spec)
 sys.path.insert(0, path.rsplit("/", 1)[0])
+sys.modules["cases"] = module  # where unittest looks for setUpModule
 spec.loader.exec_module(module)
 suite = unittest.defaultTestLoader.loadTestsFromModule(module)
 if len(sys.argv) > 2:

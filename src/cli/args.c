@@ -488,35 +488,43 @@ static int early(int argc, char **argv, struct af_cli *cli, const struct af_cli_
     return af_cli_usage_error(cli, "there is no command \"%s\"", argv[1]);
 }
 
+static int parse_known(int argc, char **argv, struct af_cli *out, const struct af_cli_command *command)
+{
+    take_environment(out);
+    const char **args = af_alloc_zero((size_t)argc, sizeof *args);
+    if (args == NULL)
+        return AF_EXIT_FAILED;
+    out->own_args = args;
+    /* --config first, wherever it stands: the rest is applied over it. */
+    for (int i = 2; i + 1 < argc; i++)
+        if (strcmp(argv[i], "--config") == 0)
+            out->config = argv[i + 1];
+    struct af_error err;
+    if (out->config != NULL && take_config(out, &err) != AF_OK)
+        return af_cli_usage_error(out, "%s", err.message);
+    struct words words = { .argc = argc, .argv = argv, .args = args };
+    int status = take_words(out, &words, command);
+    if (status < 0 && out->help) {
+        print_command_help(command);
+        status = AF_EXIT_DONE;
+    }
+    return status;
+}
+
 int af_cli_parse(int argc, char **argv, struct af_cli *out, const struct af_cli_command **out_command)
 {
     *out = (struct af_cli){ .rows = 10, .plants = 100 };
     int status = early(argc, argv, out, out_command);
     if (status >= 0)
         return status;
-    const struct af_cli_command *command = *out_command;
-    out->program_command = command->name;
-    take_environment(out);
-    /* --config first, wherever it stands: the rest is applied over it. */
-    const char **args = af_alloc_zero((size_t)argc, sizeof *args);
-    if (args == NULL)
-        return AF_EXIT_FAILED;
-    for (int i = 2; i + 1 < argc; i++)
-        if (strcmp(argv[i], "--config") == 0)
-            out->config = argv[i + 1];
-    struct af_error err;
-    if (out->config != NULL && take_config(out, &err) != AF_OK) {
-        (void)fprintf(stderr, "afluxo: %s\n", err.message);
-        af_free(args);
-        return AF_EXIT_USAGE;
-    }
-    struct words words = { .argc = argc, .argv = argv, .args = args };
-    status = take_words(out, &words, command);
-    if (status < 0 && out->help) {
-        print_command_help(command);
-        status = AF_EXIT_DONE;
-    }
-    if (status >= 0)
-        af_free(args);
-    return status;
+    out->program_command = (*out_command)->name;
+    return parse_known(argc, argv, out, *out_command);
+}
+
+void af_cli_done(struct af_cli *cli)
+{
+    af_free(cli->own_args);
+    if (cli->config != NULL)
+        af_arena_done(&config_arena);
+    cli->own_args = NULL;
 }

@@ -38,6 +38,7 @@ struct af_cli {
     /* everywhere */
     const char *config;
     bool json, quiet, verbose, help, version;
+    void *own_args;               /* freed by af_cli_done */
 };
 
 struct af_cli_command {
@@ -52,6 +53,7 @@ extern const struct af_cli_command af_cli_commands[]; /* ends with a NULL name *
 
 /* args.c. Result < 0: go on and run; else the exit status (help was printed, or the usage was wrong). Secrets are wiped from argv. */
 int af_cli_parse(int argc, char **argv, struct af_cli *out, const struct af_cli_command **out_command);
+void af_cli_done(struct af_cli *cli);
 int af_cli_usage_error(const struct af_cli *cli, const char *fmt, ...) AF_PRINTF(2, 3);
 int af_cli_completion(struct af_cli *cli);
 int af_cli_man(struct af_cli *cli);

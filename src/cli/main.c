@@ -10,5 +10,8 @@ int main(int argc, char **argv)
     struct af_cli cli;
     const struct af_cli_command *command;
     int status = af_cli_parse(argc, argv, &cli, &command);
-    return status >= 0 ? status : command->run(&cli);
+    if (status < 0)
+        status = command->run(&cli);
+    af_cli_done(&cli);
+    return status;
 }

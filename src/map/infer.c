@@ -2,7 +2,7 @@
  * infer.c - a proposal for an unknown table, written as YAML and read back by the parser: a user can print it, change it
  * and use it.
  *
- *     time          a TIME column, else a DATE, else a column whose name says time and whose sample reads as times
+ *     time          a TIME column, else a DATE, else text that reads as times all through the sample, best where its name says so
  *     fields        numbers, truth values, and text that reads as numbers all through the sample
  *     tags          other text of few distinct values; text of many is a string field
  *     measurement   the file's name without numbers: CURVA_CARGA_2023.csv -> curva_carga
@@ -127,10 +127,11 @@ static enum af_status time_score(const struct af_schema *schema, const struct af
         *out = 2000 + likeness;
     } else if (field->type == AF_TYPE_DATE) {
         *out = 1000 + likeness;
-    } else if (likeness != 0 && field->type == AF_TYPE_STRING) {
+    } else if (field->type == AF_TYPE_STRING && (likeness != 0 || sample != NULL)) {
         if (sample != NULL)
             AF_TRY(look_at_column(sample, column, &facts, err));
-        *out = facts.times == facts.rows ? 100 + likeness : 0;
+        bool is_time = facts.times == facts.rows && (likeness != 0 || facts.rows != 0);
+        *out = is_time ? (likeness != 0 ? 100 + likeness : 50) : 0;
     } else if (likeness > 1 && is_count(field->type) && sample != NULL && first_count(sample, column, &count) && count > 1e8) {
         *out = likeness;
     }

@@ -110,7 +110,7 @@ static const char *advice_of(enum af_status status, int http)
     switch (status) {
     case AF_EUNAUTH: return ": give a valid token (2.x) or user and password (1.x)";
     case AF_EDENIED: return ": this token or user has no right to it; ask for one that may read and write this bucket";
-    case AF_ENOTFOUND: return ": check the names, or have the bucket created";
+    case AF_ENOTFOUND: return ": check the names, or make it with --create";
     case AF_EBUSY: return ": it asks for a pause";
     default: return http >= 300 && http <= 399 ? ": it sends us elsewhere; give that address as the URL" : "";
     }
