@@ -22,7 +22,7 @@ static enum af_status parse_codec(const char *text, int *out, struct af_error *e
                   { "lz4", AF_CODEC_LZ4 },       { "brotli", AF_CODEC_BROTLI }, { "none", AF_CODEC_NONE } };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (strcmp(table[i].name, text) == 0) {
-            *out = table[i].codec;
+            *out = (int)table[i].codec;
             return AF_OK;
         }
     }

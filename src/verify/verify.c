@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "verify/verify_int.h"
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 const char *af_difference_name(enum af_difference_kind kind)
@@ -195,7 +196,7 @@ static enum af_status source_work(void *ctx, void *scratch, const struct af_inge
             side->values++;
         }
     }
-    uint64_t done = verify->source_values += side->values - before;
+    uint64_t done = atomic_fetch_add(&verify->source_values, side->values - before) + side->values - before;
     if (verify->options->progress != NULL)
         verify->options->progress(verify->options->ctx, "reading the sources", done);
     return AF_OK;
@@ -239,7 +240,7 @@ static enum af_status store_batch(void *ctx, const struct af_batch *batch, struc
             side->values++;
         }
     }
-    uint64_t done = verify->store_values += side->values - before;
+    uint64_t done = atomic_fetch_add(&verify->store_values, side->values - before) + side->values - before;
     if (verify->options->progress != NULL)
         verify->options->progress(verify->options->ctx, "reading the store", done);
     return AF_OK;
