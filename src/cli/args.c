@@ -72,6 +72,7 @@ static const struct option options[] = {
     { "no-spool", 0, FLAG, AT(no_spool), NULL, "keep nothing on disk: fail when the server stays away", NULL },
     { "spool-bytes", 0, SIZE, AT(spool_bytes), "SIZE", "ceiling of the spool; 4G unless given", NULL },
     { "patience", 0, DURATION, AT(patience_ms), "TIME", "give up when nothing moves for so long; 10m unless given", NULL },
+    { "timeout", 0, DURATION, AT(timeout_ms), "TIME", "give a request up when no byte moves for so long; 30s unless given", NULL },
     { "retry-budget", 0, DURATION, AT(retry_budget_ms), "TIME", "try a request so long before it is spooled; 1m unless given", NULL },
     { "output", 0, TEXT, AT(output), "FILE", "write there instead of standard output", NULL },
     { "rows", 0, COUNT, AT(rows), "N", "how many rows to show; 0 for all; 10 unless given", NULL },

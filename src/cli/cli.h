@@ -27,7 +27,7 @@ struct af_cli {
     bool infer, list_datasets, strict, print_mapping;
     uint64_t rows;
     /* work */
-    uint64_t workers, lanes, memory, rate, batch_lines, batch_bytes, patience_ms, retry_budget_ms, spool_bytes;
+    uint64_t workers, lanes, memory, rate, batch_lines, batch_bytes, patience_ms, retry_budget_ms, timeout_ms, spool_bytes;
     const char *state, *dead_letters, *retry_dead_letters, *report, *output;
     bool verify, resume, dry_run, no_spool, allow_unsigned;
     /* generate */
@@ -79,6 +79,13 @@ void af_progress_free(struct af_progress *progress); /* takes the bar away; NULL
 /* setup.c: options become libraries' options. */
 AF_MUST_CHECK enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const char *default_bucket,
                                                struct af_store **out, struct af_error *err);
+/* A call to the server failed: is it worth another try? Then the pause before it is over. Says so the first time. For the calls
+ * before and after the sink, which has its own ways. */
+struct af_cli_retry {
+    int64_t end_ns;   /* 0: no try failed yet */
+    uint32_t pause_ms;
+};
+bool af_cli_try_again(const struct af_cli *cli, struct af_cli_retry *retry, const struct af_error *err);
 struct af_cli_sources {
     struct af_source_list list;
     struct af_map *map;           /* NULL: by detection */
@@ -95,7 +102,7 @@ void af_cli_json_verify(struct af_buf *out, const struct af_verify_result *resul
 void af_cli_print_verify(const struct af_cli *cli, const struct af_verify_result *result);
 AF_MUST_CHECK enum af_status af_cli_write_report(const struct af_cli *cli, struct af_slice json, struct af_error *err);
 
-/* verify.c: also the end of migrate --verify. */
+/* verify.c: also the end of migrate --verify. `dead_letters`: a file, or a directory of them; NULL: none. */
 AF_MUST_CHECK enum af_status af_cli_run_verify(struct af_cli *cli, const struct af_cli_sources *sources, struct af_store *store,
                                                const char *dead_letters, struct af_verify_result *out, struct af_error *err);
 

@@ -1,7 +1,7 @@
 /* commands.c - the table of commands. What an option means stands in args.c. */
 #include "cli/cli.h"
 
-#define TARGET "bucket org token token-file user password-file influx-version ca-file insecure "
+#define TARGET "bucket org token token-file user password-file influx-version ca-file insecure timeout "
 #define COMMON "config json quiet verbose help"
 #define SOURCES "dataset mapping infer list-datasets measurement time-zone strict precision "
 

@@ -50,6 +50,7 @@ static enum af_status fill(struct af_cli *cli, struct af_generate_options *o, st
                                        .bad_rows_every = cli->bad_rows_every, .realistic_plants = true };
     o->parquet.time_form = AF_PARQUET_TIME_INT96;
     o->parquet.legacy_dictionary = true;
+    o->parquet.page_crc = true;
     AF_TRY(parse_day(cli->from != NULL ? cli->from : "2023-01-01", "from", &o->from_ns, err));
     AF_TRY(parse_day(cli->to != NULL ? cli->to : "2025-01-01", "to", &o->to_ns, err));
     if (o->from_ns >= o->to_ns)

@@ -19,13 +19,16 @@ struct migration {
     struct af_cli_sources sources;
     struct af_store *store;
     struct af_sink *sink;
+    struct af_file *lock;             /* of the state directory */
     struct af_journal *journal;
     struct af_progress *progress;
     uint32_t lanes;
     enum af_precision precision;      /* of the text to the sink: ns, whatever the sources say */
     char state[AF_PATH_BYTES_MAX];
     char dead_letters[AF_PATH_BYTES_MAX];
-    char run_id[64];
+    char run_id[AF_RUN_ID_BYTES];     /* a resumed run keeps that of the first */
+    char letters[AF_PATH_BYTES_MAX + 128]; /* the dead letters' file of this run_id */
+    uint64_t letters_before;          /* what the interrupted runs put there */
     /* under the turn */
     struct af_sink_unit *unit;
     uint64_t unit_id;
@@ -175,8 +178,10 @@ static void progress(void *ctx, const struct af_ingest_totals *now)
     else if (stats.last_error[0] != '\0')
         (void)snprintf(note, sizeof note, "retrying: %s", stats.last_error);
     af_progress_show(m->progress, now->bytes_done, now->rows_read, note);
-    if (m->journal != NULL && !m->journal_failed && af_journal_sync(m->journal, &m->journal_error) != AF_OK)
-        m->journal_failed = true;
+    if (m->journal == NULL || m->journal_failed)
+        return;
+    enum af_status status = af_journal_sync(m->journal, &m->journal_error);
+    m->journal_failed = status != AF_OK && status != AF_EFULL; /* a full disk may get room again; the last call decides */
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------------- */
@@ -207,6 +212,71 @@ static enum af_status state_dir(struct migration *m, struct af_error *err)
     return af_dir_make(m->state, err);
 }
 
+/* One run at a time: journal, spool and dead letters are this one's from here. */
+static enum af_status lock_state(struct migration *m, struct af_error *err)
+{
+    char path[AF_PATH_BYTES_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/lock", m->state);
+    enum af_status status = af_file_lock(path, &m->lock, err);
+    if (status == AF_EBUSY)
+        af_error_prefix(err, "another afluxo works on this target, or was given the same --state: ");
+    return status;
+}
+
+static enum af_status count_block(void *ctx, const char *path, struct af_error *err)
+{
+    (void)err;
+    size_t len = strlen(path);
+    *(uint64_t *)ctx += len > 4 && strcmp(path + len - 4, ".blk") == 0;
+    return AF_OK;
+}
+
+/* What an earlier run left in the spool belongs to its target: it must go there, and this run must be able to send it. */
+static enum af_status check_spool_owner(const struct migration *m, struct af_error *err)
+{
+    char spool[AF_PATH_BYTES_MAX + 16], path[AF_PATH_BYTES_MAX + 16];
+    (void)snprintf(spool, sizeof spool, "%s/spool", m->state);
+    (void)snprintf(path, sizeof path, "%s/target", m->state);
+    uint64_t blocks = 0;
+    if (af_path_kind(spool) == AF_PATH_DIR)
+        AF_TRY(af_dir_list(spool, count_block, &blocks, err));
+    if (blocks != 0 && m->cli->no_spool)
+        return af_fail(err, AF_EINVAL, "%s holds %" PRIu64 " blocks that an earlier run left: go on without --no-spool", spool, blocks);
+    struct af_buf owner, now;
+    af_buf_init(&owner, 1 << 16);
+    af_buf_init(&now, 1 << 16);
+    af_buf_printf(&now, "%s%s%s\n", m->store->name, m->cli->org != NULL ? " of " : "", m->cli->org != NULL ? m->cli->org : "");
+    enum af_status status = af_buf_check(&now, "a target", err);
+    if (status == AF_OK && af_path_kind(path) == AF_PATH_FILE)
+        status = af_file_read_all(path, &owner, err);
+    bool is_other = owner.len != 0 && !af_slice_eq(af_buf_slice(&owner), af_buf_slice(&now));
+    if (status == AF_OK && blocks != 0 && is_other)
+        status = af_fail(err, AF_ECONFLICT, "%s holds %" PRIu64 " blocks for %.*s, this run writes to %.*s: finish that one first, or "
+                         "give another --state (if both are the same server, remove %s)", spool, blocks,
+                         AF_SLICE_ARG(af_slice_trim(af_buf_slice(&owner))), AF_SLICE_ARG(af_slice_trim(af_buf_slice(&now))), path);
+    if (status == AF_OK && (is_other || owner.len == 0))
+        status = af_file_write_atomic(path, af_buf_slice(&now), false, err);
+    af_buf_done(&owner);
+    af_buf_done(&now);
+    return status;
+}
+
+static enum af_status count_letters(struct migration *m, struct af_error *err)
+{
+    char piece[16384];
+    size_t got = 0;
+    struct af_file_input *in;
+    if (af_path_kind(m->letters) != AF_PATH_FILE)
+        return AF_OK;
+    AF_TRY(af_file_input_open(m->letters, &in, err));
+    enum af_status status;
+    while ((status = af_file_input_read(in, piece, sizeof piece, &got, err)) == AF_OK && got != 0)
+        for (size_t i = 0; i < got; i++)
+            m->letters_before += piece[i] == '\n';
+    af_file_input_close(in);
+    return status;
+}
+
 /* Everything that changes what a unit becomes at the target. */
 static uint64_t fingerprint(const struct migration *m)
 {
@@ -228,8 +298,11 @@ static enum af_status open_journal(struct migration *m, struct af_error *err)
     char path[AF_PATH_BYTES_MAX + 16];
     (void)snprintf(path, sizeof path, "%s/journal", m->state);
     bool resumed;
-    AF_TRY(af_journal_open(path, fingerprint(m), m->cli->resume, &m->journal, &resumed, err));
+    AF_TRY(af_journal_open(path, fingerprint(m), m->cli->resume, m->run_id, &m->journal, &resumed, err));
     m->was_resumed = resumed;
+    (void)snprintf(m->letters, sizeof m->letters, "%s/dead-letters-%s.jsonl", m->dead_letters, m->run_id);
+    if (resumed && !m->cli->strict)
+        AF_TRY(count_letters(m, err));
     if (!resumed) {
         if (m->cli->resume)
             af_cli_say(m->cli, "nothing to resume for this target and mapping; starting from the beginning");
@@ -273,18 +346,35 @@ static void make_run_id(struct migration *m)
     (void)snprintf(m->run_id + at, sizeof m->run_id - at, "-%08" PRIx32, random);
 }
 
-static enum af_status open_all(struct migration *m, struct af_error *err)
+static enum af_status open_store(struct migration *m, struct af_error *err)
 {
     struct af_cli *cli = m->cli;
     AF_TRY(af_cli_open_store(cli, cli->to, af_cli_default_bucket(cli, &m->sources), &m->store, err));
     char version[64];
-    AF_TRY(af_store_ping(m->store, version, sizeof version, err));
-    if (cli->create)
-        AF_TRY(af_store_create(m->store, err));
+    struct af_cli_retry retry = { 0 };
+    struct af_error why = { 0 };
+    for (;;) {
+        enum af_status status = af_store_ping(m->store, version, sizeof version, &why);
+        if (status == AF_OK && cli->create)
+            status = af_store_create(m->store, &why);
+        if (status == AF_OK)
+            return AF_OK;
+        if (!af_cli_try_again(cli, &retry, &why)) {
+            *err = why;
+            return status;
+        }
+    }
+}
+
+static enum af_status open_all(struct migration *m, struct af_error *err)
+{
+    AF_TRY(open_store(m, err));
     m->last_parts = af_alloc_zero(m->sources.list.count, sizeof *m->last_parts);
     if (m->last_parts == NULL)
         return af_fail_nomem(err, "the journal");
     AF_TRY(state_dir(m, err));
+    AF_TRY(lock_state(m, err));
+    AF_TRY(check_spool_owner(m, err));
     AF_TRY(open_journal(m, err));
     return open_sink(m, err);
 }
@@ -295,6 +385,7 @@ static void close_all(struct migration *m)
     if (m->journal != NULL && af_journal_sync(m->journal, NULL) != AF_OK)
         af_cli_warn("the journal could not be written; a resumed run will do some work again");
     af_journal_close(m->journal);
+    af_file_close(m->lock);
     af_store_close(m->store);
     af_free(m->bad);
     af_free((void *)m->last_parts);
@@ -303,21 +394,30 @@ static void close_all(struct migration *m)
 
 /* --- the result ---------------------------------------------------------------------------------------------------------- */
 
+/* The dead letters of the whole migration, whichever of its runs wrote them; NULL: none. */
+static const char *dead_letters(const struct migration *m)
+{
+    const char *path = m->sink != NULL ? af_sink_dead_letters(m->sink) : NULL;
+    return path == NULL && m->letters_before != 0 ? m->letters : path;
+}
+
 static void json_result(const struct migration *m, const struct af_sink_stats *stats, const struct af_verify_result *verified,
                         struct af_buf *out)
 {
     const struct af_ingest_totals *t = &m->totals;
     double seconds = (double)(af_clock_mono_ns() - m->start_ns) / 1e9;
-    const char *dead = m->sink != NULL ? af_sink_dead_letters(m->sink) : NULL;
+    const char *dead = dead_letters(m);
     uint64_t points = m->cli->dry_run ? t->points : stats->lines_written;
     af_buf_printf(out,
                   "{\"files\":%" PRIu64 ",\"files_bad\":%" PRIu64 ",\"rows_read\":%" PRIu64 ",\"rows_empty\":%" PRIu64
                   ",\"points_written\":%" PRIu64 ",\"values_written\":%" PRIu64 ",\"rows_rejected\":%" PRIu64
                   ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"seconds\":%.3f,\"retries\":%" PRIu64
-                  ",\"batches_spooled\":%" PRIu64 ",\"lines_waiting\":%" PRIu64 ",\"resumed\":%s,\"dead_letters\":",
+                  ",\"batches_spooled\":%" PRIu64 ",\"lines_waiting\":%" PRIu64
+                  ",\"resumed\":%s,\"rejected_before\":%" PRIu64 ",\"dead_letters\":",
                   t->files, t->files_bad + m->bad_before, t->rows_read, t->rows_empty, points, stats->values_put,
                   t->rows_rejected + m->rows_lost + stats->lines_rejected, t->bytes_done, stats->bytes_sent, seconds,
-                  stats->retries, stats->batches_spooled, stats->lines_spooled, m->was_resumed ? "true" : "false");
+                  stats->retries, stats->batches_spooled, stats->lines_spooled, m->was_resumed ? "true" : "false",
+                  m->letters_before);
     if (dead != NULL)
         af_json_escape(out, af_slice_of(dead));
     else
@@ -342,7 +442,10 @@ static void print_result(const struct migration *m, const struct af_sink_stats *
                t->files, rows, points, m->cli->dry_run ? "to write, nothing sent" : "written, sent as ",
                m->cli->dry_run ? "" : bytes, seconds);
     uint64_t rejected = t->rows_rejected + m->rows_lost + stats->lines_rejected;
-    const char *dead = m->sink != NULL ? af_sink_dead_letters(m->sink) : NULL;
+    const char *dead = dead_letters(m);
+    if (m->letters_before != 0)
+        af_cli_say(m->cli, "%" PRIu64 " dead letters are from before the interruption (a row that was read again has two)",
+                   m->letters_before);
     if (rejected != 0)
         af_cli_say(m->cli, "%" PRIu64 " rows rejected%s%s", rejected, dead != NULL ? "; each with its reason in " : "",
                    dead != NULL ? dead : "");
@@ -359,7 +462,7 @@ static int exit_status(const struct migration *m, const struct af_sink_stats *st
         return AF_EXIT_DIFFERENT;
     if (t->files != 0 && t->files_bad == t->files)
         return AF_EXIT_FAILED;
-    bool rejected = t->rows_rejected + m->rows_lost + stats->lines_rejected + t->files_bad + m->bad_before != 0;
+    bool rejected = t->rows_rejected + m->rows_lost + stats->lines_rejected + m->letters_before + t->files_bad + m->bad_before != 0;
     return rejected ? AF_EXIT_REJECTED : AF_EXIT_DONE;
 }
 
@@ -404,8 +507,7 @@ static int finish(struct migration *m)
     print_result(m, &stats);
     bool verify = m->cli->verify && !m->cli->dry_run;
     if (verify) {
-        const char *dead = af_sink_dead_letters(m->sink);
-        if (af_cli_run_verify(m->cli, &m->sources, m->store, dead, &verified, &err) != AF_OK)
+        if (af_cli_run_verify(m->cli, &m->sources, m->store, dead_letters(m), &verified, &err) != AF_OK)
             return af_cli_fail(m->cli, &err);
         af_cli_print_verify(m->cli, &verified);
     }

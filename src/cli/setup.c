@@ -44,6 +44,29 @@ static enum af_status influx_version(const char *text, enum af_influx_version *o
     return AF_OK;
 }
 
+/* Long enough for a server that restarts, short enough for somebody who gave a wrong port. */
+enum { TRIES_MS = 10000, PAUSE_FIRST_MS = 100, LOOK_MS = 50 };
+
+bool af_cli_try_again(const struct af_cli *cli, struct af_cli_retry *retry, const struct af_error *err)
+{
+    if (!af_status_is_retryable(err->status))
+        return false;
+    int64_t now_ns = af_clock_mono_ns();
+    if (retry->end_ns == 0) {
+        uint64_t tries_ms = cli->patience_ms != 0 && cli->patience_ms < TRIES_MS ? cli->patience_ms : TRIES_MS;
+        *retry = (struct af_cli_retry){ .end_ns = now_ns + (int64_t)tries_ms * 1000000, .pause_ms = PAUSE_FIRST_MS };
+        af_cli_say(cli, "%s; trying again", err->message);
+    }
+    uint32_t pause_ms = err->retry_after_ms > retry->pause_ms ? err->retry_after_ms : retry->pause_ms;
+    int64_t until_ns = now_ns + (int64_t)pause_ms * 1000000;
+    if (until_ns >= retry->end_ns)
+        return false;
+    retry->pause_ms *= 2;
+    while (!*af_interrupt_flag() && af_clock_mono_ns() < until_ns)
+        af_clock_sleep_ms(LOOK_MS);
+    return !*af_interrupt_flag();
+}
+
 static const char *target_url(const char *target)
 {
     if (target == NULL)
@@ -69,11 +92,21 @@ enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const c
     struct af_remote_options options = { .url = target, .bucket = cli->bucket != NULL ? cli->bucket : default_bucket,
                                          .org = cli->org, .token = cli->token, .user = cli->user, .password = password,
                                          .force_flux = cli->force_flux,
-                                         .http = { .skip_verify = cli->insecure, .ca_file = cli->ca_file } };
+                                         .http = { .skip_verify = cli->insecure, .ca_file = cli->ca_file,
+                                                   .stall_timeout_ms = (uint32_t)cli->timeout_ms,
+                                                   .connect_timeout_ms = (uint32_t)cli->timeout_ms } };
     AF_TRY(influx_version(cli->influx_version, &options.version, err));
     if (options.bucket == NULL)
         return af_fail(err, AF_EINVAL, "which bucket? Say --bucket NAME, or set INFLUX_BUCKET_NAME");
-    return af_remote_open(&options, out, err);
+    struct af_cli_retry retry = { 0 };
+    struct af_error why = { 0 };
+    while (af_remote_open(&options, out, &why) != AF_OK) {
+        if (!af_cli_try_again(cli, &retry, &why)) {
+            *err = why;
+            return why.status;
+        }
+    }
+    return AF_OK;
 }
 
 /* --- the sources --------------------------------------------------------------------------------------------------------- */

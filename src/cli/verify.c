@@ -26,7 +26,7 @@ static void show(void *ctx, const char *what, uint64_t values_done)
     af_progress_show(w->progress, 0, values_done, what);
 }
 
-/* The `line` of every dead letter, one under the other. */
+/* The `line` of every dead letter, one under the other. What follows the last line end was torn by a crash. */
 static enum af_status refused_lines(const char *path, struct af_buf *out, struct af_error *err)
 {
     struct af_buf text;
@@ -36,7 +36,9 @@ static enum af_status refused_lines(const char *path, struct af_buf *out, struct
     af_arena_init(&arena, 64 << 20);
     for (size_t at = 0; at < text.len && status == AF_OK;) {
         const char *end = memchr(text.ptr + at, '\n', text.len - at);
-        size_t stop = end != NULL ? (size_t)(end - text.ptr) : text.len;
+        if (end == NULL)
+            break;
+        size_t stop = (size_t)(end - text.ptr);
         struct af_json *entry = NULL;
         status = af_json_parse((struct af_slice){ text.ptr + at, stop - at }, &arena, &entry, err);
         if (status == AF_OK) {
@@ -57,12 +59,41 @@ static enum af_status refused_lines(const char *path, struct af_buf *out, struct
     return status;
 }
 
+static enum af_status see_dead_letters(void *ctx, const char *path, struct af_error *err)
+{
+    const char *name = strrchr(path, '/');
+    if (!af_slice_has_prefix(af_slice_of(name != NULL ? name + 1 : path), "dead-letters-"))
+        return AF_OK;
+    return refused_lines(path, ctx, err);
+}
+
+static enum af_status all_refused_lines(const char *path, struct af_buf *out, struct af_error *err)
+{
+    if (path == NULL)
+        return AF_OK;
+    return af_path_kind(path) == AF_PATH_DIR ? af_dir_list(path, see_dead_letters, out, err) : refused_lines(path, out, err);
+}
+
+static enum af_status verify_with_tries(const struct af_cli *cli, const struct af_verify_options *options,
+                                        struct af_verify_result *out, struct af_error *err)
+{
+    struct af_cli_retry retry = { 0 };
+    struct af_error why = { 0 };
+    while (af_verify_run(options, out, &why) != AF_OK) {
+        if (!af_cli_try_again(cli, &retry, &why)) {
+            *err = why;
+            return why.status;
+        }
+    }
+    return AF_OK;
+}
+
 enum af_status af_cli_run_verify(struct af_cli *cli, const struct af_cli_sources *sources, struct af_store *store,
                                  const char *dead_letters, struct af_verify_result *out, struct af_error *err)
 {
     struct af_buf refused;
     af_buf_init(&refused, DEAD_LETTERS_BYTES_MAX);
-    enum af_status status = dead_letters != NULL ? refused_lines(dead_letters, &refused, err) : AF_OK;
+    enum af_status status = all_refused_lines(dead_letters, &refused, err);
     struct watcher watcher = { .cli = cli };
     watcher.progress = af_progress_new(cli, "verifying", 0);
     struct af_ingest_options ingest = sources->ingest;
@@ -74,7 +105,7 @@ enum af_status af_cli_run_verify(struct af_cli *cli, const struct af_cli_sources
     struct af_verify_options options = { .ingest = &ingest, .store = store, .refused_lines = af_buf_slice(&refused),
                                          .scratch_dir = getenv("TMPDIR"), .progress = show, .ctx = &watcher };
     if (status == AF_OK)
-        status = af_verify_run(&options, out, err);
+        status = verify_with_tries(cli, &options, out, err);
     af_progress_free(watcher.progress);
     af_buf_done(&refused);
     return status;

@@ -294,14 +294,14 @@ static enum af_status fill_window(struct af_feed *feed, struct af_error *err)
     return AF_OK;
 }
 
-/* The longest run of whole lines in the window, at most AF_BATCH_ROWS. The last line counts only when the input has ended: its end
+/* The longest run of whole lines in the window, at most `count_max`. The last line counts only when the input has ended: its end
  * may be inside a quoted string that goes on. */
-static size_t whole_lines(const struct af_feed *feed, size_t *out_count)
+static size_t whole_lines(const struct af_feed *feed, size_t count_max, size_t *out_count)
 {
     struct af_slice text = { feed->window + feed->window_at, feed->window_len - feed->window_at };
     size_t at = 0;
     size_t count = 0;
-    while (at < text.len && count < AF_BATCH_ROWS) {
+    while (at < text.len && count < count_max) {
         size_t end = af_lp_line_end(text, at);
         if (end == text.len && !feed->input_ended)
             break;
@@ -312,12 +312,20 @@ static size_t whole_lines(const struct af_feed *feed, size_t *out_count)
     return at;
 }
 
+/* No block crosses the border of a unit: where one begins must not depend on how the bytes came, or a resumed run could skip lines. */
+static size_t lines_max(const struct af_feed *feed)
+{
+    uint64_t left = AF_UNIT_ROWS - feed->lines_done % AF_UNIT_ROWS;
+    return left < AF_BATCH_ROWS ? (size_t)left : AF_BATCH_ROWS;
+}
+
 static enum af_status next_lines(struct af_feed *feed, struct af_arena *arena, struct af_feed_item *item, struct af_error *err)
 {
     for (;;) {
         size_t count;
-        size_t bytes = whole_lines(feed, &count);
-        if (count == 0 || (count < AF_BATCH_ROWS && !feed->input_ended && bytes < WINDOW_BYTES / 2)) {
+        size_t count_max = lines_max(feed);
+        size_t bytes = whole_lines(feed, count_max, &count);
+        if (count == 0 || (count < count_max && !feed->input_ended && bytes < WINDOW_BYTES / 2)) {
             if (feed->input_ended) {
                 end_source(feed, item);
                 return AF_OK;

@@ -118,19 +118,23 @@ AF_MUST_CHECK enum af_status af_ingest_map_for(const struct af_ingest_options *o
  * Which units are settled: a text file of lines, appended and fsynced now and then; a lost tail only means work done again. What is
  * skipped on resume is the longest run of settled units from the beginning, so an older file can never overwrite a newer one.
  *
- *     afluxo-journal 1 <fingerprint of target and mapping, 16 hex>
+ *     afluxo-journal 1 <fingerprint of target and mapping, 16 hex> <id of the run>
  *     <crc32 of the rest, 8 hex> <key of the unit, 16 hex> <- | L: last of its file | B: last, file bad> <bytes> <mtime> <part>
  */
 struct af_journal;
-/* resume false, or another fingerprint, or no file: begins empty and *out_resumed is false. */
-AF_MUST_CHECK enum af_status af_journal_open(const char *path, uint64_t fingerprint, bool resume, struct af_journal **out,
-                                             bool *out_resumed, struct af_error *err);
+enum { AF_RUN_ID_BYTES = 64 };
+/* resume false, or another fingerprint, or no file: begins empty as run `run_id`, and *out_resumed is false. Else run_id becomes that
+ * of the run that began it: what belongs to one migration keeps one name however often it is interrupted. */
+AF_MUST_CHECK enum af_status af_journal_open(const char *path, uint64_t fingerprint, bool resume, char run_id[AF_RUN_ID_BYTES],
+                                             struct af_journal **out, bool *out_resumed, struct af_error *err);
 enum af_journal_flag { AF_JOURNAL_MORE, AF_JOURNAL_LAST, AF_JOURNAL_BAD };
 void af_journal_settle(struct af_journal *journal, const struct af_source *source, uint32_t part,
                        enum af_journal_flag flag); /* any thread */
+/* AF_EFULL: nothing is forgotten, the next call tries again. */
 AF_MUST_CHECK enum af_status af_journal_sync(struct af_journal *journal, struct af_error *err);
 void af_journal_close(struct af_journal *journal);
-/* Where to go on: the first unit of `sources` that is not settled, and how many sources before it were bad. */
+/* Where to go on: the first unit of `sources` that is not settled, and how many sources before it were bad. Standard input is never
+ * skipped: nobody knows whether it says the same again. */
 void af_journal_resume_point(struct af_journal *journal, const struct af_source_list *sources, size_t *out_source,
                              uint32_t *out_part, uint64_t *out_bad);
 #endif

@@ -3,8 +3,10 @@
 #include "base/limits.h"
 #include "base/numbers.h"
 #include "ingest/ingest.h"
+#include "os/fault.h"
 #include "os/file.h"
 #include "test/lib/test.h"
+#include <errno.h>
 #include <stdio.h>
 
 static const char *write_text(const char *name, struct af_slice text)
@@ -202,7 +204,8 @@ AF_TEST(the_journal_resumes_after_the_longest_settled_run)
     struct af_journal *journal;
     struct af_error err;
     bool resumed;
-    AF_CHECK_OK(af_journal_open(path, 77, true, &journal, &resumed, &err), err);
+    char run_id[AF_RUN_ID_BYTES] = "first";
+    AF_CHECK_OK(af_journal_open(path, 77, true, run_id, &journal, &resumed, &err), err);
     AF_CHECK(!resumed);
     settle_all(journal, &items[0], 2);
     af_journal_settle(journal, &items[1], 0, AF_JOURNAL_MORE);
@@ -219,8 +222,10 @@ AF_TEST(the_journal_resumes_after_the_longest_settled_run)
     size_t source;
     uint32_t part;
     uint64_t bad;
-    AF_CHECK_OK(af_journal_open(path, 77, true, &journal, &resumed, &err), err);
+    snprintf(run_id, sizeof run_id, "second");
+    AF_CHECK_OK(af_journal_open(path, 77, true, run_id, &journal, &resumed, &err), err);
     AF_CHECK(resumed);
+    AF_CHECK_STR(run_id, "first");
     af_journal_resume_point(journal, &list, &source, &part, &bad);
     AF_CHECK_INT(source, 1);
     AF_CHECK_INT(part, 1);
@@ -233,7 +238,58 @@ AF_TEST(the_journal_resumes_after_the_longest_settled_run)
     AF_CHECK_INT(source, 0);
     af_journal_close(journal);
 
-    AF_CHECK_OK(af_journal_open(path, 78, true, &journal, &resumed, &err), err);
+    snprintf(run_id, sizeof run_id, "third");
+    AF_CHECK_OK(af_journal_open(path, 78, true, run_id, &journal, &resumed, &err), err);
     AF_CHECK(!resumed);
+    AF_CHECK_STR(run_id, "third");
+    af_journal_close(journal);
+}
+
+AF_TEST(standard_input_is_never_skipped)
+{
+    struct af_source items[2] = { { "a", AF_SOURCE_LP, 10, 1 }, { "-", AF_SOURCE_LP, 0, 0 } };
+    struct af_source_list list = { .count = 2, .items = items };
+    char path[256];
+    snprintf(path, sizeof path, "%s/journal-stdin", af_test_dir());
+    struct af_journal *journal;
+    struct af_error err;
+    bool resumed;
+    char run_id[AF_RUN_ID_BYTES] = "run";
+    AF_CHECK_OK(af_journal_open(path, 1, false, run_id, &journal, &resumed, &err), err);
+    settle_all(journal, &items[0], 1);
+    settle_all(journal, &items[1], 3);
+    size_t source;
+    uint32_t part;
+    uint64_t bad;
+    af_journal_resume_point(journal, &list, &source, &part, &bad);
+    AF_CHECK_INT(source, 1);
+    AF_CHECK_INT(part, 0);
+    af_journal_close(journal);
+}
+
+AF_TEST(a_full_disk_does_not_make_the_journal_forget)
+{
+    struct af_source item = { "a", AF_SOURCE_LP, 10, 1 };
+    struct af_source_list list = { .count = 1, .items = &item };
+    char path[256];
+    snprintf(path, sizeof path, "%s/journal-full", af_test_dir());
+    struct af_journal *journal;
+    struct af_error err;
+    bool resumed;
+    char run_id[AF_RUN_ID_BYTES] = "run";
+    AF_CHECK_OK(af_journal_open(path, 1, false, run_id, &journal, &resumed, &err), err);
+    af_journal_settle(journal, &item, 0, AF_JOURNAL_MORE);
+    af_os_fault(AF_OS_WRITE, 1, 1, ENOSPC);
+    AF_CHECK_FAILS(af_journal_sync(journal, &err), AF_EFULL);
+    af_os_fault(AF_OS_WRITE, 0, 0, 0);
+    af_journal_settle(journal, &item, 1, AF_JOURNAL_LAST);
+    AF_CHECK_OK(af_journal_sync(journal, &err), err);
+    af_journal_close(journal);
+    AF_CHECK_OK(af_journal_open(path, 1, true, run_id, &journal, &resumed, &err), err);
+    size_t source;
+    uint32_t part;
+    uint64_t bad;
+    af_journal_resume_point(journal, &list, &source, &part, &bad);
+    AF_CHECK_INT(source, 1);
     af_journal_close(journal);
 }

@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { LINE_MAX = 160, JOURNAL_BYTES_MAX = 512 << 20 };
+enum { LINE_MAX = 160, HEADER_MAX = 64 + AF_RUN_ID_BYTES, JOURNAL_BYTES_MAX = 512 << 20 };
 
 struct entry {
     uint64_t key; /* 0: free */
@@ -89,13 +89,26 @@ static bool parse_line(struct af_slice line, uint64_t *out_key, uint8_t *out_fla
     return true;
 }
 
-/* Take the lines up to the first that is damaged; *out_good: bytes of good lines. */
-static bool load(struct af_journal *j, struct af_slice text, const char *header, size_t *out_good)
+/* The first line: `head`, then the id of the run. *out_end: where the next begins. */
+static bool parse_header(struct af_slice text, const char *head, char run_id[AF_RUN_ID_BYTES], size_t *out_end)
 {
-    size_t header_len = strlen(header);
-    if (text.len < header_len || memcmp(text.ptr, header, header_len) != 0)
+    size_t at = strlen(head);
+    const char *end = af_slice_has_prefix(text, head) ? memchr(text.ptr + at, '\n', text.len - at) : NULL;
+    size_t len = end != NULL ? (size_t)(end - text.ptr) - at : 0;
+    if (len == 0 || len >= AF_RUN_ID_BYTES || memchr(text.ptr + at, '/', len) != NULL)
         return false;
-    size_t at = header_len;
+    memcpy(run_id, text.ptr + at, len);
+    run_id[len] = '\0';
+    *out_end = at + len + 1;
+    return true;
+}
+
+/* Take the lines up to the first that is damaged; *out_good: bytes of good lines. */
+static bool load(struct af_journal *j, struct af_slice text, const char *head, char run_id[AF_RUN_ID_BYTES], size_t *out_good)
+{
+    size_t at;
+    if (!parse_header(text, head, run_id, &at))
+        return false;
     for (;;) {
         const char *end = memchr(text.ptr + at, '\n', text.len - at);
         uint64_t key;
@@ -110,8 +123,16 @@ static bool load(struct af_journal *j, struct af_slice text, const char *header,
     return true;
 }
 
-static enum af_status open_file(struct af_journal *j, const char *path, const char *header, bool resume, bool *out_resumed,
-                                struct af_error *err)
+static enum af_status begin_file(struct af_journal *j, const char *path, const char *head, const char *run_id, struct af_error *err)
+{
+    char line[HEADER_MAX];
+    (void)snprintf(line, sizeof line, "%s%.*s\n", head, AF_RUN_ID_BYTES - 1, run_id);
+    AF_TRY(af_file_write_atomic(path, af_slice_of(line), false, err));
+    return af_file_open(path, AF_FILE_APPEND, &j->file, err);
+}
+
+static enum af_status open_file(struct af_journal *j, const char *path, const char *head, bool resume, char run_id[AF_RUN_ID_BYTES],
+                                bool *out_resumed, struct af_error *err)
 {
     size_t good = 0;
     bool resumed = false;
@@ -120,32 +141,28 @@ static enum af_status open_file(struct af_journal *j, const char *path, const ch
         af_buf_init(&text, JOURNAL_BYTES_MAX);
         enum af_status status = af_file_read_all(path, &text, err);
         if (status == AF_OK)
-            resumed = load(j, af_buf_slice(&text), header, &good);
+            resumed = load(j, af_buf_slice(&text), head, run_id, &good);
         af_buf_done(&text);
         AF_TRY(status);
     }
-    if (!resumed) {
-        AF_TRY(af_file_write_atomic(path, af_slice_of(header), false, err));
-        AF_TRY(af_file_open(path, AF_FILE_APPEND, &j->file, err));
-    } else {
-        AF_TRY(af_file_open(path, AF_FILE_APPEND, &j->file, err));
-        AF_TRY(af_file_truncate(j->file, good, err));
-    }
     *out_resumed = resumed;
-    return AF_OK;
+    if (!resumed)
+        return begin_file(j, path, head, run_id, err);
+    AF_TRY(af_file_open(path, AF_FILE_APPEND, &j->file, err));
+    return af_file_truncate(j->file, good, err);
 }
 
-enum af_status af_journal_open(const char *path, uint64_t fingerprint, bool resume, struct af_journal **out,
-                               bool *out_resumed, struct af_error *err)
+enum af_status af_journal_open(const char *path, uint64_t fingerprint, bool resume, char run_id[AF_RUN_ID_BYTES],
+                               struct af_journal **out, bool *out_resumed, struct af_error *err)
 {
     struct af_journal *j = af_alloc_zero(1, sizeof *j);
     if (j == NULL)
         return af_fail_nomem(err, "the journal");
     af_mutex_init(&j->lock);
     af_buf_init(&j->pending, JOURNAL_BYTES_MAX);
-    char header[64];
-    (void)snprintf(header, sizeof header, "afluxo-journal 1 %016" PRIx64 "\n", fingerprint);
-    enum af_status status = open_file(j, path, header, resume, out_resumed, err);
+    char head[64];
+    (void)snprintf(head, sizeof head, "afluxo-journal 1 %016" PRIx64 " ", fingerprint);
+    enum af_status status = open_file(j, path, head, resume, run_id, out_resumed, err);
     if (status != AF_OK) {
         af_journal_close(j);
         return status;
@@ -171,6 +188,17 @@ void af_journal_settle(struct af_journal *journal, const struct af_source *sourc
     af_mutex_unlock(&journal->lock);
 }
 
+/* Lines that did not get into the file stand before those that came since. */
+static void put_back(struct af_journal *j, struct af_buf *taken)
+{
+    af_mutex_lock(&j->lock);
+    af_buf_append_slice(taken, af_buf_slice(&j->pending));
+    struct af_buf later = j->pending;
+    j->pending = *taken;
+    *taken = later;
+    af_mutex_unlock(&j->lock);
+}
+
 enum af_status af_journal_sync(struct af_journal *journal, struct af_error *err)
 {
     struct af_buf lines;
@@ -185,6 +213,8 @@ enum af_status af_journal_sync(struct af_journal *journal, struct af_error *err)
         if (status == AF_OK)
             status = af_file_sync(journal->file, err);
     }
+    if (status == AF_EFULL)
+        put_back(journal, &taken);
     af_buf_done(&taken);
     return status;
 }
@@ -206,7 +236,7 @@ void af_journal_resume_point(struct af_journal *journal, const struct af_source_
     *out_source = 0;
     *out_part = 0;
     *out_bad = 0;
-    while (journal->slot_count != 0 && *out_source < sources->count) {
+    while (journal->slot_count != 0 && *out_source < sources->count && strcmp(sources->items[*out_source].path, "-") != 0) {
         uint64_t key = unit_key(&sources->items[*out_source], *out_part);
         const struct entry *slot = slot_of(journal->slots, journal->slot_count, key);
         if (slot->key == 0)

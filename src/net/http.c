@@ -54,6 +54,7 @@ struct af_http {
     struct af_url url;
     bool is_running;
     bool is_paused;
+    bool head_is_whole;    /* the empty line after the headers came */
     int64_t start_ns;
     int64_t moved_ns;      /* when bytes last moved */
     uint64_t moved_bytes;
@@ -221,6 +222,9 @@ static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
     if (af_slice_has_prefix(line, "HTTP/")) { /* also after 100 Continue and redirects: what was said before is void */
         answer_clear(answer);
         answer->status = status_of(line);
+        http->head_is_whole = false;
+    } else if (line.len > 0 && (line.ptr[0] == '\r' || line.ptr[0] == '\n')) {
+        http->head_is_whole = true;
     } else if (header_is(line, "Content-Type", &value)) {
         copy_printable(answer->content_type, sizeof answer->content_type, value);
     } else if (header_is(line, "X-Influxdb-Version", &value)) {
@@ -332,6 +336,7 @@ enum af_status af_http_begin(struct af_http *http, const struct af_http_request 
     http->request = *request;
     http->answer = answer;
     http->is_paused = false;
+    http->head_is_whole = false;
     http->failed = AF_OK;
     http->moved_bytes = 0;
     http->said[0] = '\0';
@@ -379,6 +384,9 @@ static void count(struct af_http *http)
 static enum af_status done(struct af_http *http, CURLcode code, struct af_error *err)
 {
     count(http);
+    if (code == CURLE_OK && !http->head_is_whole) /* libcurl takes the end of the connection for the end of the headers */
+        return af_fail(err, AF_EIO, "%s: the connection ended in the middle of the answer's head, after %llu bytes",
+                       http->url.base.ptr, (unsigned long long)http->answer->bytes_received);
     if (code == CURLE_OK) {
         uint64_t wait_s = number(http->easy, CURLINFO_RETRY_AFTER); /* seconds or a date, libcurl reads both */
         http->answer->retry_after_ms = (uint32_t)(wait_s < RETRY_AFTER_S_MAX ? wait_s : RETRY_AFTER_S_MAX) * 1000;

@@ -143,6 +143,12 @@ static void note_version(struct remote *remote, const char *text)
     (void)snprintf(remote->version, sizeof remote->version, "InfluxDB %.*s", AF_SLICE_ARG(version));
 }
 
+/* Busy or broken is another thing than not being an InfluxDB: worth another try. */
+static enum af_status refuse_unwell(const struct remote *remote, const struct af_http_answer *answer, struct af_error *err)
+{
+    return answer->status == 429 || answer->status >= 500 ? remote_judge(remote, answer, err) : AF_OK;
+}
+
 /* /health of 2.x: {"name":"influxdb","version":"v2.7.1",...}. */
 static enum af_status version_of_health(struct remote *remote, struct remote_conn *conn, char *dst, size_t cap,
                                         struct af_error *err)
@@ -158,13 +164,14 @@ static enum af_status version_of_health(struct remote *remote, struct remote_con
         (void)snprintf(dst, cap, "%.*s", AF_SLICE_ARG(version));
     }
     af_arena_done(&arena);
-    return AF_OK;
+    return dst[0] != '\0' ? AF_OK : refuse_unwell(remote, &conn->answer, err);
 }
 
 static enum af_status version_of_ping(struct remote *remote, struct remote_conn *conn, char *dst, size_t cap, struct af_error *err)
 {
     remote_request(remote, conn, "/ping");
     AF_TRY(remote_send(conn, &(struct remote_sending){ .method = "GET" }, err));
+    AF_TRY(refuse_unwell(remote, &conn->answer, err));
     (void)snprintf(dst, cap, "%s", conn->answer.influx_version);
     if (dst[0] == '\0')
         AF_TRY(version_of_health(remote, conn, dst, cap, err));
@@ -196,10 +203,7 @@ static enum af_status influx_ping(struct af_store *store, char *out_version, siz
     char text[64];
     AF_TRY(remote_take(remote, &conn, err));
     enum af_status status = version_of_ping(remote, conn, text, sizeof text, err);
-    bool is_well = status == AF_OK;
-    if (is_well && conn->answer.status >= 500)
-        status = remote_judge(remote, &conn->answer, err);
-    remote_give(remote, conn, is_well);
+    remote_give(remote, conn, status == AF_OK);
     if (status == AF_OK)
         (void)snprintf(out_version, version_cap, "InfluxDB %s", text[0] == 'v' ? text + 1 : text);
     return status;

@@ -41,7 +41,7 @@ struct model {
     bool hangs;                     /* until cancelled */
     /* what it saw */
     long calls;
-    int64_t last_call_ms;
+    int64_t first_call_ms, last_call_ms;
     size_t lines_max_seen;
     int64_t precision_seen;
 };
@@ -98,6 +98,7 @@ static inline enum af_status answer_locked(struct model *m, const struct af_writ
 {
     m->calls++;
     m->last_call_ms = af_sink_now_ms();
+    m->first_call_ms = m->calls == 1 ? m->last_call_ms : m->first_call_ms;
     m->lines_max_seen = write->line_count > m->lines_max_seen ? write->line_count : m->lines_max_seen;
     m->precision_seen = write->precision_ns;
     out->bytes_sent = write->lines.len / 2;

@@ -88,10 +88,13 @@ AF_TEST(lp_encode_every_type)
     check_text(&s, AF_PRECISION_NS,
                "m,a=b f=0,i=0i,u=18446744073709551615u,b=true,s=\"x\",a\\ name\\,longer\\=than\\ sixteen=\"MW\" 1704110400000000000\n"
                "measurement\\ two,tag=value "
-               "f=1500.5,i=-1i,u=18446744073709551614u,b=false,s=\"\\\"\",a\\ name\\,longer\\=than\\ sixteen=\"a\\\"b\\\\c\" 1704110400000000000\n"
-               "m,a=b f=3001,i=-2i,u=18446744073709551613u,b=true,s=\"\\\\\",a\\ name\\,longer\\=than\\ sixteen=\"MW\" 1704110400000000001\n"
+               "f=1500.5,i=-1i,u=18446744073709551614u,b=false,s=\"\\\"\","
+               "a\\ name\\,longer\\=than\\ sixteen=\"a\\\"b\\\\c\" 1704110400000000000\n"
+               "m,a=b f=3001,i=-2i,u=18446744073709551613u,b=true,s=\"\\\\\","
+               "a\\ name\\,longer\\=than\\ sixteen=\"MW\" 1704110400000000001\n"
                "measurement\\ two,tag=value "
-               "f=4501.5,i=-3i,u=18446744073709551612u,b=false,s=\"\n\",a\\ name\\,longer\\=than\\ sixteen=\"a\\\"b\\\\c\" 1704110400000000001\n");
+               "f=4501.5,i=-3i,u=18446744073709551612u,b=false,s=\"\n\","
+               "a\\ name\\,longer\\=than\\ sixteen=\"a\\\"b\\\\c\" 1704110400000000001\n");
     sample_done(&s);
 }
 

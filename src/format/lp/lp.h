@@ -72,8 +72,8 @@ void af_lp_parser_free(struct af_lp_parser *parser);
  * Parse from the start of `text` and stop after at most AF_BATCH_ROWS points; *out_used says how many bytes were consumed. With
  * `is_last`, a final line without a newline is taken too; otherwise it is left for the next call (feed it again with more
  * behind it). Fields of different names or types become separate columns; a field name seen with two types in one call
- * is two fields, each valid where it applies. The same field twice in a line: the later wins. The points live in `arena` and in the parser's
- * series set; row i came from line lines[i] (out_lines, may be NULL).
+ * is two fields, each valid where it applies. The same field twice in a line: the later wins. The points live in `arena` and in
+ * the parser's series set, until the next call; row i came from line lines[i] (out_lines, may be NULL).
  *
  *   AF_ELIMIT  a line passes AF_LP_LINE_BYTES_MAX
  */
@@ -84,7 +84,7 @@ AF_MUST_CHECK enum af_status af_lp_parse(struct af_lp_parser *parser, struct af_
 /* The end (just past the newline, or text.len) of the line that starts at `at`: newlines inside quoted strings do not end it. */
 size_t af_lp_line_end(struct af_slice text, size_t at);
 
-/* For messages and comparisons: append the series key of one line as it is stored (tags sorted). False if the line does not parse; nothing
- * is appended then. */
+/* For messages and comparisons: append the series key of one line as it is stored (tags sorted). False if the line does not
+ * parse; nothing is appended then. */
 bool af_lp_line_key(struct af_slice line, struct af_buf *out_key);
 #endif

@@ -25,9 +25,10 @@ static void note_bad(void *ctx, const struct af_lp_bad_line *bad)
 }
 
 /*
- * InfluxDB takes keys and names that cannot be written so that they are read back: where one rule counts backslashes in pairs and the
- * other looks one byte back, a pair in front of a separator divides them; a newline inside a key is cut out of it when the line no longer
- * starts with a space; a quote in a field name loses a backslash in front of it. Such points are taken as the server takes them, and left out of the second property.
+ * InfluxDB takes keys and names that cannot be written so that they are read back. Where one rule counts backslashes in pairs and
+ * the other looks one byte back, a pair in front of a separator divides them; a newline inside a key ends the line when it no longer
+ * starts with a space; a quote in a field name loses a backslash in front of it. Such points are taken as the server takes
+ * them, and left out of the second property.
  */
 static bool is_writable(struct af_slice text)
 {

@@ -208,7 +208,8 @@ static enum af_status fill_columns(struct af_pq_stream *stream, size_t rows, str
         enum af_status status = column->nested != NULL ? af_pq_fill_nested(column->nested, &fill, &out[i], err)
                                                        : af_pq_fill_flat(&column->readers[0], &fill, &out[i], err);
         if (status != AF_OK) {
-            *out_too_much = status == AF_ELIMIT && column->text.failed && rows > 1;
+            /* AF_ENOMEM as well: half the rows may fit. */
+            *out_too_much = (status == AF_ELIMIT || status == AF_ENOMEM) && column->text.failed && rows > 1;
             add_column_place(stream, column, err);
             return status;
         }

@@ -496,6 +496,18 @@ static enum af_status read_booleans(struct af_pq_reader *reader, size_t count, u
 
 /* --- text -------------------------------------------------------------------------------------------------------------------- */
 
+/* Room for text, or AF_ELIMIT with text.failed set: the bound of the batch. */
+static enum af_status reserve_text(struct af_pq_vec *vec, size_t bytes, char **out, struct af_error *err)
+{
+    struct af_buf *text = &vec->text;
+    if (bytes > text->bytes_max - text->len) {
+        text->failed = true;
+        return af_fail(err, AF_ELIMIT, "the text of a batch is over %zu bytes", text->bytes_max);
+    }
+    *out = af_buf_reserve(text, bytes);
+    return *out != NULL ? AF_OK : af_fail_nomem(err, "the text of a batch");
+}
+
 static enum af_status append_slices(struct af_pq_vec *vec, size_t at, const struct af_slice *slices, size_t count, const char *readable_end,
                                     struct af_error *err)
 {
@@ -505,9 +517,8 @@ static enum af_status append_slices(struct af_pq_vec *vec, size_t at, const stru
             return af_fail(err, AF_ELIMIT, "a text of %zu bytes is over AF_STRING_BYTES_MAX", slices[i].len);
         total += slices[i].len;
     }
-    char *dst = af_buf_reserve(&vec->text, total + COPY_AHEAD);
-    if (dst == NULL)
-        return af_buf_check(&vec->text, "the text of a batch", err);
+    char *dst = NULL;
+    AF_TRY(reserve_text(vec, total + COPY_AHEAD, &dst, err));
     int32_t end = vec->offsets[at];
     for (size_t i = 0; i < count; i++) {
         /* Short texts are most of them: sixteen bytes at once are cheaper than a call. */
@@ -525,9 +536,8 @@ static enum af_status append_slices(struct af_pq_vec *vec, size_t at, const stru
 
 static enum af_status append_uuids(struct af_pq_vec *vec, size_t at, const struct af_slice *slices, size_t count, struct af_error *err)
 {
-    char *dst = af_buf_reserve(&vec->text, count * 36);
-    if (dst == NULL)
-        return af_buf_check(&vec->text, "the text of a batch", err);
+    char *dst = NULL;
+    AF_TRY(reserve_text(vec, count * 36, &dst, err));
     for (size_t i = 0; i < count; i++) {
         af_pq_convert_uuid((const uint8_t *)slices[i].ptr, dst + 36 * i);
         vec->offsets[at + i + 1] = vec->offsets[at + i] + 36;
