@@ -1,7 +1,9 @@
 # afluxo. `make help` lists what there is to make. Tests, fuzzers and benches are found by their suffix:
 # x_test.c, x_fuzz.c, x_bench.c beside x.c. Nothing here needs editing when a file is added.
 BUILD ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 CLANG ?= clang-14
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60

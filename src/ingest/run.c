@@ -159,7 +159,9 @@ static void count(struct run *run, const struct af_feed_item *item, const struct
     t->rows_read += block->rows;
     t->rows_rejected += block->rejects.count;
     t->rows_empty += block->rows_empty;
-    if (block->points != NULL)
+    if (item->batch != NULL) /* among the points' rows are those that were rejected */
+        t->points += block->rows - block->rejects.count - block->rows_empty;
+    else if (block->points != NULL)
         t->points += block->points->row_count;
     if (block->source_ends) {
         run->bytes_before += item->bytes_done;
