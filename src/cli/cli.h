@@ -72,8 +72,10 @@ void af_cli_print_bytes(char *out, size_t cap, uint64_t bytes);        /* 12.3 M
 
 /* progress.c: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet. */
 struct af_progress;
-struct af_progress *af_progress_new(const struct af_cli *cli, const char *what, uint64_t bytes_all); /* NULL: none is shown */
-void af_progress_show(struct af_progress *progress, uint64_t bytes_done, uint64_t rows, const char *note);
+/* `unit` is what is counted: "rows". NULL result: none is shown. */
+struct af_progress *af_progress_new(const struct af_cli *cli, const char *what, const char *unit);
+/* The bar shows done / all (all 0: not known), the words `count` units and their rate. */
+void af_progress_show(struct af_progress *progress, uint64_t done, uint64_t all, uint64_t count, const char *note);
 void af_progress_free(struct af_progress *progress); /* takes the bar away; NULL is fine */
 
 /* setup.c: options become libraries' options. */

@@ -81,7 +81,7 @@ static void mapped(void *ctx, const struct af_source *source, const struct af_ma
 static void progress(void *ctx, const struct af_ingest_totals *now)
 {
     struct conversion *c = ctx;
-    af_progress_show(c->progress, now->bytes_done, now->rows_read, NULL);
+    af_progress_show(c->progress, now->bytes_done, af_cli_source_bytes(&c->sources.list), now->rows_read, NULL);
 }
 
 static int result(struct conversion *c, const struct af_ingest_totals *t)
@@ -112,7 +112,7 @@ static int run(struct conversion *c)
     struct af_ingest_totals totals = { 0 };
     enum af_status status = af_file_open(c->cli->output != NULL ? c->cli->output : "-", AF_FILE_TRUNCATE, &c->out, &err);
     if (status == AF_OK) {
-        c->progress = af_progress_new(c->cli, "converting", af_cli_source_bytes(&c->sources.list));
+        c->progress = af_progress_new(c->cli, "converting", "rows");
         status = af_ingest_run(o, &stage, &totals, &err);
         af_progress_free(c->progress);
     }

@@ -36,8 +36,7 @@ struct watcher {
 static void show(void *ctx, uint64_t rows_done, uint64_t rows_all)
 {
     struct watcher *w = ctx;
-    (void)rows_all;
-    af_progress_show(w->progress, rows_done, rows_done, NULL);
+    af_progress_show(w->progress, rows_done, rows_all, rows_done, NULL);
 }
 
 static enum af_status fill(struct af_cli *cli, struct af_generate_options *o, struct af_error *err)
@@ -66,8 +65,7 @@ int af_cli_generate(struct af_cli *cli)
         return af_cli_usage_error(cli, "generate makes one kind of data: afluxo generate ons --out DIR");
     if (fill(cli, &options, &err) != AF_OK)
         return af_cli_usage_error(cli, "%s", err.message);
-    uint64_t steps = (uint64_t)((options.to_ns - options.from_ns) / (options.step_ns != 0 ? options.step_ns : 3600 * AF_NS_PER_S));
-    struct watcher watcher = { af_progress_new(cli, "generating", steps * (options.plants + 1)) };
+    struct watcher watcher = { af_progress_new(cli, "generating", "rows") };
     options.progress = show;
     options.ctx = &watcher;
     struct af_generate_result result = { 0 };

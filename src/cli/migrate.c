@@ -177,7 +177,7 @@ static void progress(void *ctx, const struct af_ingest_totals *now)
         (void)snprintf(note, sizeof note, "%" PRIu64 " lines spooled: %s", stats.lines_spooled, stats.last_error);
     else if (stats.last_error[0] != '\0')
         (void)snprintf(note, sizeof note, "retrying: %s", stats.last_error);
-    af_progress_show(m->progress, now->bytes_done, now->rows_read, note);
+    af_progress_show(m->progress, now->bytes_done, af_cli_source_bytes(&m->sources.list), now->rows_read, note);
     if (m->journal == NULL || m->journal_failed)
         return;
     enum af_status status = af_journal_sync(m->journal, &m->journal_error);
@@ -472,7 +472,7 @@ static enum af_status transfer(struct migration *m, struct af_error *err)
 {
     struct af_ingest_stage stage = { .ctx = m, .scratch_new = lanes_new, .scratch_free = lanes_free, .work = encode,
                                      .deliver = m->sink != NULL ? deliver : NULL };
-    m->progress = af_progress_new(m->cli, m->cli->dry_run ? "reading" : "migrating", af_cli_source_bytes(&m->sources.list));
+    m->progress = af_progress_new(m->cli, m->cli->dry_run ? "reading" : "migrating", "rows");
     enum af_status status = af_ingest_run(&m->sources.ingest, &stage, &m->totals, err);
     if (status == AF_OK && m->sink != NULL)
         status = af_sink_finish(m->sink, err);

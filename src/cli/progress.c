@@ -13,7 +13,7 @@ enum { STDERR = 2, BAR_WIDTH = 24, PLAIN_EVERY_S = 10 };
 
 struct af_progress {
     const char *what;
-    uint64_t bytes_all;
+    const char *unit;
     int64_t start_ns;
     int64_t next_plain_ns;
     bool is_terminal;
@@ -21,7 +21,7 @@ struct af_progress {
     bool has_line;
 };
 
-struct af_progress *af_progress_new(const struct af_cli *cli, const char *what, uint64_t bytes_all)
+struct af_progress *af_progress_new(const struct af_cli *cli, const char *what, const char *unit)
 {
     if (cli->quiet)
         return NULL;
@@ -29,7 +29,7 @@ struct af_progress *af_progress_new(const struct af_cli *cli, const char *what, 
     if (p == NULL)
         return NULL;
     p->what = what;
-    p->bytes_all = bytes_all;
+    p->unit = unit;
     p->start_ns = af_clock_mono_ns();
     p->next_plain_ns = p->start_ns + PLAIN_EVERY_S * AF_NS_PER_S;
     p->is_terminal = af_tty_is(STDERR);
@@ -65,7 +65,7 @@ static void print_bar(char *out, double share)
     out[BAR_WIDTH] = '\0';
 }
 
-void af_progress_show(struct af_progress *p, uint64_t bytes_done, uint64_t rows, const char *note)
+void af_progress_show(struct af_progress *p, uint64_t done, uint64_t all, uint64_t count, const char *note)
 {
     if (p == NULL)
         return;
@@ -74,16 +74,16 @@ void af_progress_show(struct af_progress *p, uint64_t bytes_done, uint64_t rows,
         return;
     p->next_plain_ns = now + PLAIN_EVERY_S * AF_NS_PER_S;
     double seconds = (double)(now - p->start_ns) / 1e9;
-    double share = p->bytes_all != 0 ? (double)bytes_done / (double)p->bytes_all : 0;
+    double share = all != 0 ? (double)done / (double)all : 0;
     if (share > 1)
         share = 1;
     char total[32], rate[32], left[32], bar[BAR_WIDTH + 1], line[512];
-    print_rate(total, sizeof total, (double)rows);
-    print_rate(rate, sizeof rate, seconds > 0 ? (double)rows / seconds : 0);
+    print_rate(total, sizeof total, (double)count);
+    print_rate(rate, sizeof rate, seconds > 0 ? (double)count / seconds : 0);
     print_left(left, sizeof left, share > 0 ? seconds / share - seconds : -1);
     print_bar(bar, share);
-    (void)snprintf(line, sizeof line, "%s [%s] %3d%%  %srows  %s/s  %s%s%.160s", p->what, bar, (int)(share * 100), total, rate,
-                   left, note != NULL && note[0] != '\0' ? "  " : "", note != NULL ? note : "");
+    (void)snprintf(line, sizeof line, "%s [%s] %3d%%  %s%s  %s/s  %s%s%.160s", p->what, bar, (int)(share * 100), total, p->unit,
+                   rate, left, note != NULL && note[0] != '\0' ? "  " : "", note != NULL ? note : "");
     if (!p->is_terminal) {
         (void)fprintf(stderr, "%s\n", line);
         return;

@@ -10,12 +10,10 @@ enum { DEAD_LETTERS_BYTES_MAX = 1 << 30 };
 
 struct watcher {
     struct af_progress *progress;
-    const struct af_cli *cli;
     _Atomic int64_t next_ns;
-    uint64_t bytes_all;
 };
 
-static void show(void *ctx, const char *what, uint64_t values_done)
+static void show(void *ctx, const char *what, uint64_t values_done, uint64_t values_all)
 {
     struct watcher *w = ctx;
     int64_t now = af_clock_mono_ns();
@@ -23,7 +21,7 @@ static void show(void *ctx, const char *what, uint64_t values_done)
     /* Called from several workers: whoever moves the time on is the one that prints. */
     if (now < next || !atomic_compare_exchange_strong(&w->next_ns, &next, now + 200000000))
         return;
-    af_progress_show(w->progress, 0, values_done, what);
+    af_progress_show(w->progress, values_done, values_all, values_done, what);
 }
 
 /* The `line` of every dead letter, one under the other. What follows the last line end was torn by a crash. */
@@ -94,8 +92,8 @@ enum af_status af_cli_run_verify(struct af_cli *cli, const struct af_cli_sources
     struct af_buf refused;
     af_buf_init(&refused, DEAD_LETTERS_BYTES_MAX);
     enum af_status status = all_refused_lines(dead_letters, &refused, err);
-    struct watcher watcher = { .cli = cli };
-    watcher.progress = af_progress_new(cli, "verifying", 0);
+    struct watcher watcher = { 0 };
+    watcher.progress = af_progress_new(cli, "verifying", "values");
     struct af_ingest_options ingest = sources->ingest;
     ingest.resume_source = 0;
     ingest.resume_part = 0;

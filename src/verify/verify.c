@@ -198,7 +198,7 @@ static enum af_status source_work(void *ctx, void *scratch, const struct af_inge
     }
     uint64_t done = atomic_fetch_add(&verify->source_values, side->values - before) + side->values - before;
     if (verify->options->progress != NULL)
-        verify->options->progress(verify->options->ctx, "reading the sources", done);
+        verify->options->progress(verify->options->ctx, "reading the sources", done, 0);
     return AF_OK;
 }
 
@@ -242,7 +242,7 @@ static enum af_status store_batch(void *ctx, const struct af_batch *batch, struc
     }
     uint64_t done = atomic_fetch_add(&verify->store_values, side->values - before) + side->values - before;
     if (verify->options->progress != NULL)
-        verify->options->progress(verify->options->ctx, "reading the store", done);
+        verify->options->progress(verify->options->ctx, "reading the store", done, verify->source_values);
     return AF_OK;
 }
 

@@ -21,7 +21,8 @@ struct af_verify_options {
     int64_t precision_ns;                    /* source times are floored to it, as the migration wrote them; 0: 1 */
     struct af_slice refused_lines;           /* line protocol in ns that the store refused; may be empty */
     const char *scratch_dir;                 /* NULL: /tmp, or TMPDIR given by the caller */
-    void (*progress)(void *ctx, const char *what, uint64_t values_done); /* from several threads */
+    /* From several threads. values_all 0: not known yet. */
+    void (*progress)(void *ctx, const char *what, uint64_t values_done, uint64_t values_all);
     void *ctx;
 };
 
