@@ -42,7 +42,8 @@ char *af_buf_reserve(struct af_buf *buf, size_t extra)
         return NULL;
     if (extra <= buf->cap - buf->len && buf->ptr != NULL)
         return buf->ptr + buf->len;
-    if (extra > buf->bytes_max - buf->len || !grow(buf, buf->len + extra)) {
+    buf->is_too_large = extra > buf->bytes_max - buf->len;
+    if (buf->is_too_large || !grow(buf, buf->len + extra)) {
         buf->failed = true;
         return NULL;
     }
@@ -125,7 +126,7 @@ enum af_status af_buf_check(const struct af_buf *buf, const char *what, struct a
 {
     if (!buf->failed)
         return AF_OK;
-    if (buf->len >= buf->bytes_max || buf->bytes_max - buf->len < buf->bytes_max / 2)
+    if (buf->is_too_large)
         return af_fail(err, AF_ELIMIT, "%s: more than %zu bytes", what, buf->bytes_max);
     return af_fail_nomem(err, what);
 }

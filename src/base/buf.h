@@ -15,6 +15,7 @@ struct af_buf {
     size_t cap;
     size_t bytes_max; /* appends past this fail */
     bool failed;
+    bool is_too_large; /* why: an append passed bytes_max, not memory */
 };
 
 void af_buf_init(struct af_buf *buf, size_t bytes_max);

@@ -17,6 +17,7 @@ enum af_limits {
     AF_PARQUET_PAGE_BYTES_MAX = 512 << 20,   /* one page, uncompressed */
     AF_PARQUET_DICT_BYTES_MAX = 128 << 20,   /* one dictionary page, uncompressed */
     AF_PARQUET_HEADER_BYTES_MAX = 1 << 20,   /* one page header */
+    AF_PARQUET_SCRATCH_BYTES_MAX = 2047 << 20, /* page buffers of one stream, all columns together */
     AF_PARQUET_SCHEMA_DEPTH_MAX = 64,        /* nesting of a schema */
     AF_PARQUET_SCHEMA_NODES_MAX = 100000,    /* elements of a schema */
 
@@ -50,7 +51,6 @@ enum af_limits {
     AF_WORKERS_MAX = 64,                /* threads that map and encode */
     AF_UNIT_ROWS = 1 << 20,             /* rows of a text file that a journal entry stands for (Parquet: a row group) */
     AF_BATCH_ARENA_BYTES_MAX = 256 << 20, /* all memory of one batch on its way */
-    AF_STDIN_BYTES_MAX = 1 << 30,       /* a table read from standard input */
     AF_VERIFY_TABLE_ENTRIES = 65536,    /* series-days a worker holds before it writes a sorted run */
     AF_VERIFY_KEYS_MAX = 1 << 20,       /* series-days compared point by point in one round */
     AF_VERIFY_EXAMPLES = 20,            /* differences a report names */

@@ -96,6 +96,7 @@ struct af_cli_sources {
 };
 AF_MUST_CHECK enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err);
 void af_cli_close_sources(struct af_cli_sources *sources);
+const char *af_cli_scratch_dir(void); /* TMPDIR, or NULL */
 uint64_t af_cli_source_bytes(const struct af_source_list *list);
 const char *af_cli_default_bucket(const struct af_cli *cli, const struct af_cli_sources *sources); /* what the mapping suggests, or NULL */
 

@@ -75,7 +75,11 @@ static enum af_status encode(void *ctx, void *scratch, const struct af_ingest_bl
     struct af_lp_text *lanes = scratch;
     for (uint32_t i = 0; i < m->lanes; i++)
         af_lp_text_clear(&lanes[i]);
-    return af_lp_encode(block->points, m->precision, lanes, m->lanes, err);
+    AF_TRY(af_lp_encode(block->points, m->precision, lanes, m->lanes, err));
+    for (uint32_t i = 0; block->lines != NULL && i < m->lanes; i++)
+        for (size_t line = 0; line < lanes[i].line_count; line++)
+            lanes[i].rows[line] = (uint32_t)(block->lines[lanes[i].rows[line]] - block->first_row);
+    return AF_OK;
 }
 
 /* unit_id = source << 32 | part */

@@ -119,6 +119,12 @@ uint64_t af_cli_source_bytes(const struct af_source_list *list)
     return sum;
 }
 
+const char *af_cli_scratch_dir(void)
+{
+    const char *dir = getenv("TMPDIR");
+    return dir != NULL && dir[0] != '\0' ? dir : NULL;
+}
+
 static enum af_status load_map(struct af_cli *cli, struct af_map **out, struct af_error *err)
 {
     if (cli->dataset != NULL)
@@ -174,7 +180,12 @@ enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *ou
     if (cli->arg_count == 0)
         return af_fail(err, AF_EINVAL, "which files? Name at least one SOURCE: a file, a directory or a quoted glob");
     AF_TRY(af_source_list_make(cli->args, cli->arg_count, &out->list, err));
+    struct af_source_keep keep = { .scratch_dir = af_cli_scratch_dir(),
+                                   .are_tables = cli->dataset != NULL || cli->mapping != NULL || cli->infer,
+                                   .must_repeat = cli->verify || strcmp(cli->program_command, "verify") == 0 };
     enum af_status status = fill_ingest(cli, out, err);
+    if (status == AF_OK)
+        status = af_source_list_keep(&out->list, &keep, err);
     if (status != AF_OK)
         af_cli_close_sources(out);
     return status;

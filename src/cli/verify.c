@@ -101,7 +101,7 @@ enum af_status af_cli_run_verify(struct af_cli *cli, const struct af_cli_sources
     ingest.mapped = NULL;
     ingest.progress = NULL;
     struct af_verify_options options = { .ingest = &ingest, .store = store, .refused_lines = af_buf_slice(&refused),
-                                         .scratch_dir = getenv("TMPDIR"), .progress = show, .ctx = &watcher };
+                                         .scratch_dir = af_cli_scratch_dir(), .progress = show, .ctx = &watcher };
     if (status == AF_OK)
         status = verify_with_tries(cli, &options, out, err);
     af_progress_free(watcher.progress);

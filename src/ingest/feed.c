@@ -19,7 +19,7 @@ struct af_feed {
     uint32_t last_part;            /* UINT32_MAX: none yet of this source */
     bool any_item;                 /* of this source */
     /* line protocol */
-    struct af_file_input *input;
+    struct af_source_input input;
     char *window;
     size_t window_len, window_cap, window_at;
     bool input_ended;
@@ -47,14 +47,11 @@ static enum af_status infer(const struct af_source *source, const struct af_sche
     struct af_batch *sample = NULL;
     struct af_arena arena;
     af_arena_init(&arena, AF_BATCH_ARENA_BYTES_MAX);
-    enum af_status status = AF_OK;
-    if (strcmp(source->path, "-") != 0) {
-        status = af_table_open(source, &table, err);
-        if (status == AF_OK)
-            status = af_table_scan(table, NULL, 0, 0, &stream, err);
-        if (status == AF_OK)
-            status = af_stream_next(stream, &arena, &sample, err);
-    }
+    enum af_status status = af_table_open(source, &table, err);
+    if (status == AF_OK)
+        status = af_table_scan(table, NULL, 0, 0, &stream, err);
+    if (status == AF_OK)
+        status = af_stream_next(stream, &arena, &sample, err);
     if (status == AF_OK)
         status = af_map_infer(source->path, sample != NULL ? stream->schema : schema, sample, out, err);
     af_stream_close(stream);
@@ -145,7 +142,7 @@ static enum af_status open_lines(struct af_feed *feed, struct af_open_source *op
     feed->window_len = feed->window_at = 0;
     feed->input_ended = false;
     feed->lines_done = feed->bytes_read = 0;
-    return af_file_input_open(open->source->path, &feed->input, err);
+    return af_source_input_open(open->source, &feed->input, err);
 }
 
 static enum af_status open_next(struct af_feed *feed, struct af_error *err)
@@ -168,8 +165,7 @@ static enum af_status open_next(struct af_feed *feed, struct af_error *err)
 
 static void close_current(struct af_feed *feed)
 {
-    af_file_input_close(feed->input);
-    feed->input = NULL;
+    af_source_input_close(&feed->input);
     af_open_source_unref(feed->open);
     feed->open = NULL;
     feed->index++;
@@ -287,59 +283,70 @@ static enum af_status fill_window(struct af_feed *feed, struct af_error *err)
         feed->window_cap *= 2;
     }
     size_t got = 0;
-    AF_TRY(af_file_input_read(feed->input, feed->window + feed->window_len, feed->window_cap - feed->window_len, &got, err));
+    AF_TRY(af_source_input_read(&feed->input, feed->window + feed->window_len, feed->window_cap - feed->window_len, &got, err));
     feed->window_len += got;
     feed->bytes_read += got;
     feed->input_ended = got == 0;
     return AF_OK;
 }
 
-/* The longest run of whole lines in the window, at most `count_max`. The last line counts only when the input has ended: its end
- * may be inside a quoted string that goes on. */
-static size_t whole_lines(const struct af_feed *feed, size_t count_max, size_t *out_count)
+struct stretch {
+    size_t bytes;
+    size_t newlines;  /* a quoted string may hold some */
+    bool is_full;     /* no further line may join it */
+};
+
+static size_t count_newlines(struct af_slice text)
 {
-    struct af_slice text = { feed->window + feed->window_at, feed->window_len - feed->window_at };
-    size_t at = 0;
     size_t count = 0;
-    while (at < text.len && count < count_max) {
-        size_t end = af_lp_line_end(text, at);
-        if (end == text.len && !feed->input_ended)
-            break;
-        at = end;
+    const char *end = text.ptr + text.len;
+    for (const char *p = text.ptr; p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
         count++;
-    }
-    *out_count = count;
-    return at;
+    return count;
 }
 
-/* No block crosses the border of a unit: where one begins must not depend on how the bytes came, or a resumed run could skip lines. */
-static size_t lines_max(const struct af_feed *feed)
+/* The longest run of whole lines in the window. The last one counts only when the input has ended: its end may be inside a quoted
+ * string that goes on. A unit ends with the line that reaches its border, and a block with it: where a unit begins must not depend on
+ * how the bytes came, or a resumed run could skip lines. */
+static struct stretch whole_lines(const struct af_feed *feed)
 {
-    uint64_t left = AF_UNIT_ROWS - feed->lines_done % AF_UNIT_ROWS;
-    return left < AF_BATCH_ROWS ? (size_t)left : AF_BATCH_ROWS;
+    struct af_slice text = { feed->window + feed->window_at, feed->window_len - feed->window_at };
+    uint64_t newlines_max = AF_UNIT_ROWS - feed->lines_done % AF_UNIT_ROWS;
+    struct stretch s = { 0 };
+    for (size_t count = 0; s.bytes < text.len && !s.is_full;) {
+        size_t end = af_lp_line_end(text, s.bytes);
+        if (end == text.len && !feed->input_ended)
+            break;
+        s.newlines += count_newlines((struct af_slice){ text.ptr + s.bytes, end - s.bytes });
+        s.bytes = end;
+        s.is_full = ++count == AF_BATCH_ROWS || s.newlines >= newlines_max || s.bytes >= WINDOW_BYTES / 2;
+    }
+    return s;
 }
 
 static enum af_status next_lines(struct af_feed *feed, struct af_arena *arena, struct af_feed_item *item, struct af_error *err)
 {
     for (;;) {
-        size_t count;
-        size_t count_max = lines_max(feed);
-        size_t bytes = whole_lines(feed, count_max, &count);
-        if (count == 0 || (count < count_max && !feed->input_ended && bytes < WINDOW_BYTES / 2)) {
-            if (feed->input_ended) {
-                end_source(feed, item);
-                return AF_OK;
-            }
+        struct stretch s = whole_lines(feed);
+        size_t bytes = s.bytes;
+        if (bytes == 0 && feed->input_ended) {
+            end_source(feed, item);
+            return AF_OK;
+        }
+        bool waits = bytes != 0 && !af_source_input_is_ready(&feed->input); /* a slow writer: what it wrote goes on its way */
+        if (!s.is_full && !feed->input_ended && !waits) {
             enum af_status status = fill_window(feed, err);
-            if (status != AF_OK)
+            if (status == AF_OK)
+                continue;
+            if (bytes == 0)
                 return lost_rows(feed, item, status, err);
-            continue;
+            /* the whole lines first; the next call meets the failure again */
         }
         const char *from = feed->window + feed->window_at;
         uint32_t part = part_of_row(feed->lines_done);
         uint64_t first = feed->lines_done;
         feed->window_at += bytes;
-        feed->lines_done += count;
+        feed->lines_done += s.newlines;
         if (is_before_resume(feed, part)) {
             feed->last_part = part;
             continue;
@@ -374,7 +381,7 @@ void af_feed_free(struct af_feed *feed)
 {
     if (feed == NULL)
         return;
-    af_file_input_close(feed->input);
+    af_source_input_close(&feed->input);
     af_open_source_unref(feed->open);
     af_free(feed->window);
     af_free(feed);

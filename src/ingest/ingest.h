@@ -18,22 +18,36 @@
 enum af_source_format { AF_SOURCE_PARQUET, AF_SOURCE_CSV, AF_SOURCE_LP };
 const char *af_source_format_name(enum af_source_format format);
 
+struct af_file;
 struct af_source {
     const char *path;         /* "-": standard input */
     enum af_source_format format;
     uint64_t bytes;           /* 0 if unknown */
     int64_t mtime_ns;
+    bool is_pipe;             /* standard input, a FIFO: it can be read once, in sequence */
+    bool is_guess;            /* a pipe whose name does not say its format */
+    struct af_file *copy;     /* of a pipe, made by af_source_list_keep; NULL: none */
 };
 struct af_source_list {
     size_t count;
     struct af_source *items;  /* in the order given; a directory's files in bytewise order of their paths */
     struct af_arena arena;
 };
-/* Files, directories (recursive), globs, "-". Formats by name (.parquet .pq; .csv .txt .tsv; .lp .line .lines), else by first bytes.
+/* Files, directories (recursive), globs, FIFOs, "-". Formats by name (.parquet .pq; .csv .txt .tsv; .lp .line .lines), else by first
+ * bytes; a pipe without such a name is line protocol until af_source_list_keep says otherwise.
  * In directories files of other kinds are passed over. AF_ENOTFOUND when nothing is left, naming the argument. */
 AF_MUST_CHECK enum af_status af_source_list_make(const char *const *args, size_t count, struct af_source_list *out,
                                                  struct af_error *err);
 void af_source_list_done(struct af_source_list *list);
+
+/* Copy pipes to files without a name, so that they can be read at random and as often as needed: tables always, line protocol if
+ * `must_repeat`. With `are_tables`, pipes whose name says nothing are tables too, of the format of their first bytes. */
+struct af_source_keep {
+    const char *scratch_dir; /* NULL: /tmp */
+    bool are_tables;
+    bool must_repeat;
+};
+AF_MUST_CHECK enum af_status af_source_list_keep(struct af_source_list *list, const struct af_source_keep *how, struct af_error *err);
 
 /* One source opened as a table (Parquet, CSV). */
 struct af_table;
@@ -50,11 +64,15 @@ AF_MUST_CHECK enum af_status af_table_scan(struct af_table *table, const size_t 
 /*
  * A unit is what a journal remembers: a row group, or AF_UNIT_ROWS rows of a text file. A unit ends where the next begins, or with the
  * block that has source_ends: every source gets exactly one such block, its last, without rows.
+ *
+ * Rows are numbered from 0 in their file: records of a CSV (its header is none), rows of Parquet, and of line protocol the lines as an
+ * editor counts them, comments and blank ones too.
  */
 struct af_ingest_block {
     size_t source;                    /* index in the list */
     uint32_t part;                    /* row group, or number of the stretch */
-    uint64_t ticket;                  /* 0, 1, 2 ... over the run */
+    uint64_t ticket;                  /* 0, 1, 2 ... over the run; blocks that share one follow each other */
+    size_t ticket_row;                /* points' rows of this ticket before this block: (ticket, ticket_row + row) is the order */
     bool unit_begins;                 /* first block of (source, part) */
     bool source_ends;
     bool source_is_bad;               /* with source_ends: it could not be read to its end */
@@ -63,6 +81,7 @@ struct af_ingest_block {
     size_t rows_empty;
     struct af_map_rejects rejects;
     const struct af_points *points;   /* NULL: none in this block */
+    const uint64_t *lines;            /* per row of points, in its file; NULL: first_row + row */
 };
 
 /* What is done with points. `work` runs in parallel, with the scratch of its worker; `deliver` in order, one at a time, in any
@@ -133,8 +152,8 @@ void af_journal_settle(struct af_journal *journal, const struct af_source *sourc
 /* AF_EFULL: nothing is forgotten, the next call tries again. */
 AF_MUST_CHECK enum af_status af_journal_sync(struct af_journal *journal, struct af_error *err);
 void af_journal_close(struct af_journal *journal);
-/* Where to go on: the first unit of `sources` that is not settled, and how many sources before it were bad. Standard input is never
- * skipped: nobody knows whether it says the same again. */
+/* Where to go on: the first unit of `sources` that is not settled, and how many sources before it were bad. A pipe is never skipped:
+ * nobody knows whether it says the same again. */
 void af_journal_resume_point(struct af_journal *journal, const struct af_source_list *sources, size_t *out_source,
                              uint32_t *out_part, uint64_t *out_bad);
 #endif

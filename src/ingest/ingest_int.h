@@ -4,6 +4,7 @@
 #ifndef AF_INGEST_INT_H
 #define AF_INGEST_INT_H
 #include "ingest/ingest.h"
+#include "os/file.h"
 #include <stdatomic.h>
 
 /* An open source, shared by the workers that still hold rows of it: batches point into its schema. */
@@ -18,6 +19,18 @@ struct af_open_source {
     uint64_t rows_all;               /* 0: not known */
 };
 void af_open_source_unref(struct af_open_source *source); /* NULL is fine */
+
+/* A source's bytes in sequence: a file, a pipe, or the copy of a pipe. */
+struct af_source_input {
+    struct af_file_input *file; /* NULL: `copy`, from `at` on */
+    struct af_file *copy;
+    uint64_t at;
+};
+AF_MUST_CHECK enum af_status af_source_input_open(const struct af_source *source, struct af_source_input *out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_source_input_read(struct af_source_input *in, void *dst, size_t cap, size_t *out_len,
+                                                  struct af_error *err);
+bool af_source_input_is_ready(const struct af_source_input *in);
+void af_source_input_close(struct af_source_input *in); /* zeroed is fine */
 
 /* What a worker takes. */
 struct af_feed_item {

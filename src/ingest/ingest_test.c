@@ -3,11 +3,15 @@
 #include "base/limits.h"
 #include "base/numbers.h"
 #include "ingest/ingest.h"
+#include "os/clock.h"
 #include "os/fault.h"
 #include "os/file.h"
 #include "test/lib/test.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *write_text(const char *name, struct af_slice text)
 {
@@ -189,6 +193,8 @@ AF_TEST(sources_that_are_not_there_are_named)
     AF_CHECK_FAILS(af_source_list_make(empty, 1, &list, &err), AF_ENOTFOUND);
 }
 
+#define SOURCE(name, size, mtime) { .path = name, .format = AF_SOURCE_LP, .bytes = size, .mtime_ns = mtime }
+
 static void settle_all(struct af_journal *journal, const struct af_source *source, uint32_t parts)
 {
     for (uint32_t part = 0; part < parts; part++)
@@ -197,7 +203,7 @@ static void settle_all(struct af_journal *journal, const struct af_source *sourc
 
 AF_TEST(the_journal_resumes_after_the_longest_settled_run)
 {
-    struct af_source items[3] = { { "a", AF_SOURCE_LP, 10, 1 }, { "b", AF_SOURCE_LP, 20, 2 }, { "c", AF_SOURCE_LP, 30, 3 } };
+    struct af_source items[3] = { SOURCE("a", 10, 1), SOURCE("b", 20, 2), SOURCE("c", 30, 3) };
     struct af_source_list list = { .count = 3, .items = items };
     char path[256];
     snprintf(path, sizeof path, "%s/journal", af_test_dir());
@@ -245,9 +251,9 @@ AF_TEST(the_journal_resumes_after_the_longest_settled_run)
     af_journal_close(journal);
 }
 
-AF_TEST(standard_input_is_never_skipped)
+AF_TEST(a_pipe_is_never_skipped)
 {
-    struct af_source items[2] = { { "a", AF_SOURCE_LP, 10, 1 }, { "-", AF_SOURCE_LP, 0, 0 } };
+    struct af_source items[2] = { SOURCE("a", 10, 1), { .path = "-", .format = AF_SOURCE_LP, .is_pipe = true } };
     struct af_source_list list = { .count = 2, .items = items };
     char path[256];
     snprintf(path, sizeof path, "%s/journal-stdin", af_test_dir());
@@ -269,7 +275,7 @@ AF_TEST(standard_input_is_never_skipped)
 
 AF_TEST(a_full_disk_does_not_make_the_journal_forget)
 {
-    struct af_source item = { "a", AF_SOURCE_LP, 10, 1 };
+    struct af_source item = SOURCE("a", 10, 1);
     struct af_source_list list = { .count = 1, .items = &item };
     char path[256];
     snprintf(path, sizeof path, "%s/journal-full", af_test_dir());
@@ -292,4 +298,206 @@ AF_TEST(a_full_disk_does_not_make_the_journal_forget)
     af_journal_resume_point(journal, &list, &source, &part, &bad);
     AF_CHECK_INT(source, 1);
     af_journal_close(journal);
+}
+
+struct wide_seen {
+    uint64_t next_row;
+    size_t points, blocks, units, last_ticket_row;
+};
+
+static enum af_status check_wide(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
+{
+    struct wide_seen *seen = ctx;
+    (void)scratch, (void)err;
+    seen->units += block->unit_begins;
+    if (block->points == NULL)
+        return AF_OK;
+    AF_CHECK(block->lines != NULL);
+    AF_CHECK(block->unit_begins ? block->ticket_row == 0 : block->ticket_row > 0);
+    for (size_t i = 0; i < block->points->row_count; i++) {
+        AF_CHECK_INT(block->lines[i], block->points->time_ns[i]); /* the test writes the line's number as its time */
+        AF_CHECK_INT(block->ticket_row + i, seen->next_row++);
+    }
+    seen->points += block->points->row_count;
+    seen->blocks++;
+    return AF_OK;
+}
+
+/* Each line with a field of its own: more columns than one batch can have. */
+AF_TEST(lines_with_very_many_fields_come_in_several_blocks)
+{
+    enum { LINES = 8000 };
+    struct af_buf buf;
+    af_buf_init(&buf, 64 << 20);
+    for (int i = 0; i < LINES; i++)
+        af_buf_printf(&buf, "m,s=1 field%d=%d %d\n", i, i, i);
+    const char *args[] = { write_text("wide.lp", af_buf_slice(&buf)) };
+    af_buf_done(&buf);
+    struct af_source_list list;
+    struct af_error err;
+    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    struct wide_seen seen = { 0 };
+    struct af_ingest_options options = { .sources = &list, .workers = 2 };
+    struct af_ingest_stage stage = { .ctx = &seen, .deliver = check_wide };
+    struct af_ingest_totals totals;
+    AF_CHECK_OK(af_ingest_run(&options, &stage, &totals, &err), err);
+    AF_CHECK_INT(seen.points, LINES);
+    AF_CHECK_INT(totals.rows_read, LINES);
+    AF_CHECK_INT(totals.points, LINES);
+    AF_CHECK_INT(seen.units, 1);
+    AF_CHECK(seen.blocks > 1);
+    af_source_list_done(&list);
+}
+
+static enum af_status check_lines(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
+{
+    size_t *rejects = ctx;
+    (void)scratch, (void)err;
+    for (size_t i = 0; block->points != NULL && i < block->points->row_count; i++)
+        AF_CHECK_INT(block->lines[i], block->points->time_ns[i]);
+    for (size_t i = 0; i < block->rejects.count; i++) {
+        AF_CHECK_INT(block->rejects.items[i].row, SIZE_MAX);
+        AF_CHECK_INT(block->rejects.items[i].file_row % 10, 5);
+    }
+    *rejects += block->rejects.count;
+    return AF_OK;
+}
+
+/* Comments, blank lines, bad lines and strings with line ends: a line keeps the number that an editor shows (from 0). */
+AF_TEST(lines_know_their_number)
+{
+    enum { TENS = 20000 };
+    struct af_buf buf;
+    af_buf_init(&buf, 64 << 20);
+    for (int i = 0; i < TENS * 10; i += 10)
+        af_buf_printf(&buf, "m,s=1 v=1 %d\n# comment\n\nm,s=2 t=\"a\nb\" %d\nm v=x\nm,s=1 v=1 %d\nm,s=%d v=2 %d\nm t=\"\\\"\n\" %d\n",
+                      i, i + 3, i + 6, i % 3, i + 7, i + 8);
+    const char *args[] = { write_text("numbered.lp", af_buf_slice(&buf)) };
+    af_buf_done(&buf);
+    struct af_source_list list;
+    struct af_error err;
+    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    for (unsigned workers = 1; workers <= 3; workers += 2) {
+        size_t rejects = 0;
+        struct af_ingest_options options = { .sources = &list, .workers = workers };
+        struct af_ingest_stage stage = { .ctx = &rejects, .deliver = check_lines };
+        struct af_ingest_totals totals;
+        AF_CHECK_OK(af_ingest_run(&options, &stage, &totals, &err), err);
+        AF_CHECK_INT(rejects, TENS);
+        AF_CHECK_INT(totals.points, TENS * 5);
+    }
+    af_source_list_done(&list);
+}
+
+static void write_later(const char *path, const char *text, unsigned pause_ms)
+{
+    if (fork() != 0)
+        return;
+    int fd = open(path, O_WRONLY);
+    for (const char *at = text; *at != '\0'; at++) {
+        size_t len = strcspn(at, "|");
+        if (write(fd, at, len) != (ssize_t)len)
+            _exit(1);
+        at += len - (at[len] == '\0');
+        af_clock_sleep_ms(pause_ms);
+    }
+    _exit(0);
+}
+
+static const char *make_fifo(const char *name)
+{
+    const char *path = write_text(name, AF_SLICE_LIT(""));
+    struct af_error err;
+    AF_CHECK_OK(af_path_remove(path, &err), err);
+    AF_CHECK(mkfifo(path, 0600) == 0);
+    return path;
+}
+
+/* A pipe says its bytes once: what must be read at random or again is copied. */
+AF_TEST(pipes_are_copied_where_once_is_not_enough)
+{
+    const char *args[] = { make_fifo("t.csv"), make_fifo("guess"), make_fifo("u.lp") };
+    struct af_source_list list;
+    struct af_error err;
+    AF_CHECK_OK(af_source_list_make(args, 3, &list, &err), err);
+    for (size_t i = 0; i < 3; i++)
+        AF_CHECK(list.items[i].is_pipe);
+    write_later(args[0], "s;v;time\na;1;2024-01-01T00:00:00Z\n", 0);
+    AF_CHECK_OK(af_source_list_keep(&list, &(struct af_source_keep){ 0 }, &err), err);
+    AF_CHECK(list.items[0].copy != NULL && list.items[1].copy == NULL && list.items[2].copy == NULL);
+    AF_CHECK_INT(list.items[1].format, AF_SOURCE_LP);
+    write_later(args[1], "s;v;time\na;2;2024-01-01T00:00:00Z\n", 0);
+    write_later(args[2], "m,s=a v=3 0\n", 0);
+    struct af_source_keep all = { .are_tables = true, .must_repeat = true, .scratch_dir = af_test_dir() };
+    AF_CHECK_OK(af_source_list_keep(&list, &all, &err), err);
+    AF_CHECK_INT(list.items[1].format, AF_SOURCE_CSV);
+    AF_CHECK_INT(list.items[2].format, AF_SOURCE_LP);
+    AF_CHECK_INT(list.items[2].bytes, 12);
+    struct af_map *map;
+    AF_CHECK_OK(af_map_parse("m", AF_SLICE_LIT("measurement: m\ntime: time\ntags:\n  s: s\nfields:\n  v: v\n"), &map, &err), err);
+    struct af_ingest_options options = { .sources = &list, .map = map, .workers = 2 };
+    struct af_ingest_stage stage = { .ctx = NULL };
+    for (int again = 0; again < 2; again++) {
+        struct af_ingest_totals totals;
+        AF_CHECK_OK(af_ingest_run(&options, &stage, &totals, &err), err);
+        AF_CHECK_INT(totals.points, 3);
+        AF_CHECK_INT(totals.files_bad, 0);
+    }
+    af_map_free(map);
+    af_source_list_done(&list);
+}
+
+struct slow_seen {
+    size_t blocks;
+    size_t points;
+};
+
+static enum af_status count_blocks(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
+{
+    struct slow_seen *seen = ctx;
+    (void)scratch, (void)err;
+    seen->blocks += block->points != NULL;
+    seen->points += block->points != NULL ? block->points->row_count : 0;
+    return AF_OK;
+}
+
+/* Somebody types: a line goes on its way when it is there, not when a megabyte is. */
+AF_TEST(lines_of_a_slow_pipe_do_not_wait_for_more)
+{
+    const char *args[] = { make_fifo("slow.lp") };
+    struct af_source_list list;
+    struct af_error err;
+    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    write_later(args[0], "m v=1 1\nm v=2 2\nm v=|3 3\n|m v=4 4", 100);
+    struct slow_seen seen = { 0 };
+    struct af_ingest_options options = { .sources = &list, .workers = 1 };
+    struct af_ingest_stage stage = { .ctx = &seen, .deliver = count_blocks };
+    struct af_ingest_totals totals;
+    AF_CHECK_OK(af_ingest_run(&options, &stage, &totals, &err), err);
+    AF_CHECK_INT(seen.points, 4);
+    AF_CHECK_INT(seen.blocks, 3);
+    af_source_list_done(&list);
+}
+
+/* What was read before a line that is too long is not lost with it. */
+AF_TEST(whole_lines_before_an_endless_one_are_kept)
+{
+    struct af_buf buf;
+    af_buf_init(&buf, (size_t)AF_LP_LINE_BYTES_MAX + 4096);
+    af_buf_append_str(&buf, "m v=1 1\nm v=2 2\nm t=\"");
+    memset(af_buf_reserve(&buf, AF_LP_LINE_BYTES_MAX), 'x', AF_LP_LINE_BYTES_MAX);
+    buf.len += AF_LP_LINE_BYTES_MAX;
+    af_buf_append_str(&buf, "\" 3\nm v=4 4\n");
+    const char *args[] = { write_text("endless.lp", af_buf_slice(&buf)) };
+    af_buf_done(&buf);
+    struct af_source_list list;
+    struct af_error err;
+    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    struct seen seen = { .next_time = 1 };
+    struct af_ingest_totals totals;
+    AF_CHECK_OK(run(&list, 1, 0, 0, &seen, &totals, &err), err);
+    AF_CHECK_INT(seen.points, 2);
+    AF_CHECK_INT(totals.files_bad, 1);
+    AF_CHECK_INT(seen.bad_told, 1);
+    af_source_list_done(&list);
 }

@@ -236,7 +236,7 @@ void af_journal_resume_point(struct af_journal *journal, const struct af_source_
     *out_source = 0;
     *out_part = 0;
     *out_bad = 0;
-    while (journal->slot_count != 0 && *out_source < sources->count && strcmp(sources->items[*out_source].path, "-") != 0) {
+    while (journal->slot_count != 0 && *out_source < sources->count && !sources->items[*out_source].is_pipe) {
         uint64_t key = unit_key(&sources->items[*out_source], *out_part);
         const struct entry *slot = slot_of(journal->slots, journal->slot_count, key);
         if (slot->key == 0)

@@ -41,7 +41,10 @@ struct worker {
     /* bad lines of the block at hand */
     struct af_map_reject *rejects;
     size_t reject_count, reject_cap;
-    uint64_t lines_before;        /* what the parser had counted before this block */
+    uint64_t lines_before;        /* what the parser had counted before this item */
+    uint64_t *lines;              /* of the points of this block */
+    size_t lines_used;            /* bytes of the item's lines in this block */
+    struct af_buf rest;           /* those after it */
     bool reject_failed;
 };
 
@@ -106,6 +109,17 @@ static enum af_status make_parser(struct worker *w, struct af_error *err)
     return af_lp_parser_new(&options, &w->parser, err);
 }
 
+/* Lines as the parser counts them: every newline, and a last line without. */
+static uint64_t count_newlines(struct af_slice text)
+{
+    uint64_t count = 0;
+    for (size_t at = 0; at < text.len; count++) {
+        const char *end = memchr(text.ptr + at, '\n', text.len - at);
+        at = end != NULL ? (size_t)(end - text.ptr) + 1 : text.len;
+    }
+    return count;
+}
+
 static size_t count_lines(struct af_slice text)
 {
     size_t count = 0;
@@ -114,24 +128,41 @@ static size_t count_lines(struct af_slice text)
     return count;
 }
 
+/* As many of the item's lines as one batch takes: nearly always all. */
 static enum af_status parse_lines(struct worker *w, const struct af_feed_item *item, struct af_ingest_block *block,
                                   struct af_error *err)
 {
     AF_TRY(make_parser(w, err));
-    size_t used = 0;
-    AF_TRY(af_lp_parse(w->parser, item->lines, true, &w->arena, &w->points, NULL, &used, err));
+    AF_TRY(af_lp_parse(w->parser, item->lines, true, &w->arena, &w->points, &w->lines, &w->lines_used, err));
     if (w->reject_failed)
         return af_fail_nomem(err, "refused lines");
-    if (used != item->lines.len)
-        return af_fail(err, AF_EBUG, "%zu of %zu bytes of line protocol were parsed", used, item->lines.len);
-    size_t lines = count_lines(item->lines);
-    w->lines_before += lines;
+    if (w->lines_used == 0)
+        return af_fail(err, AF_EBUG, "a line of %zu bytes was not parsed", af_lp_line_end(item->lines, 0));
+    for (size_t i = 0; i < w->points.row_count; i++)
+        w->lines[i] += item->first_row - w->lines_before - 1;
     for (size_t i = 0; i < w->reject_count; i++)
         w->rejects[i].file_row += item->first_row;
     block->rejects = (struct af_map_rejects){ w->reject_count, w->rejects };
-    block->rows = lines;
+    block->rows = count_lines((struct af_slice){ item->lines.ptr, w->lines_used });
     w->points.first_row = item->first_row;
     block->points = &w->points;
+    block->lines = w->lines;
+    return AF_OK;
+}
+
+/* Very many series or fields: the next block takes up what this one left. The arena is emptied between them. */
+static enum af_status keep_rest(struct worker *w, struct af_feed_item *item, struct af_ingest_block *block, struct af_error *err)
+{
+    struct af_buf rest;
+    af_buf_init(&rest, SIZE_MAX / 2);
+    af_buf_append(&rest, item->lines.ptr + w->lines_used, item->lines.len - w->lines_used);
+    af_buf_done(&w->rest);
+    w->rest = rest;
+    AF_TRY(af_buf_check(&w->rest, "line protocol", err));
+    *block = (struct af_ingest_block){ .source = block->source, .part = block->part, .ticket = block->ticket,
+                                       .ticket_row = block->ticket_row + w->points.row_count, .first_row = block->first_row };
+    af_arena_reset(&w->arena);
+    item->lines = af_buf_slice(&w->rest);
     return AF_OK;
 }
 
@@ -235,26 +266,47 @@ static bool wait_for_turn(struct run *run, uint64_t ticket)
     return mine;
 }
 
-static void one_block(struct worker *w, const struct af_feed_item *item, uint64_t ticket)
+/* *out_more: the item has lines left for another block, and the turn is kept for it. */
+static enum af_status one_block(struct worker *w, const struct af_feed_item *item, struct af_ingest_block *block, bool *out_more,
+                                struct af_error *err)
 {
     struct run *run = w->run;
+    w->lines_used = item->lines.len;
+    enum af_status status = work(w, item, block, err);
+    *out_more = w->lines_used < item->lines.len;
+    if (status != AF_OK && item->source != NULL)
+        af_error_prefix(err, "%s: ", item->source->source->path);
+    AF_TRY(status);
+    if (!wait_for_turn(run, block->ticket)) {
+        *out_more = false;
+        return AF_OK;
+    }
+    status = deliver(w, item, block, err);
+    af_mutex_lock(&run->turn_lock);
+    count(run, item, block);
+    run->turn += !*out_more;
+    af_cond_broadcast(&run->turn_cond);
+    af_mutex_unlock(&run->turn_lock);
+    return status;
+}
+
+static void one_item(struct worker *w, struct af_feed_item *item, uint64_t ticket)
+{
     struct af_error err = { 0 };
     struct af_ingest_block block = { .source = item->index, .part = item->part, .ticket = ticket,
                                      .unit_begins = item->unit_begins, .source_ends = item->source_ends,
                                      .first_row = item->first_row };
-    enum af_status status = work(w, item, &block, &err);
-    if (status != AF_OK && item->source != NULL)
-        af_error_prefix(&err, "%s: ", item->source->source->path);
-    if (status == AF_OK && wait_for_turn(run, ticket)) {
-        status = deliver(w, item, &block, &err);
-        af_mutex_lock(&run->turn_lock);
-        count(run, item, &block);
-        run->turn++;
-        af_cond_broadcast(&run->turn_cond);
-        af_mutex_unlock(&run->turn_lock);
+    uint64_t lines_after = w->lines_before + count_newlines(item->lines);
+    bool more = false;
+    enum af_status status = one_block(w, item, &block, &more, &err);
+    while (status == AF_OK && more) {
+        status = keep_rest(w, item, &block, &err);
+        if (status == AF_OK)
+            status = one_block(w, item, &block, &more, &err);
     }
+    w->lines_before = lines_after;
     if (status != AF_OK)
-        fail_run(run, &err);
+        fail_run(w->run, &err);
 }
 
 static void worker_main(void *ctx)
@@ -263,7 +315,7 @@ static void worker_main(void *ctx)
     struct af_feed_item item;
     uint64_t ticket = 0;
     while (take(w, &item, &ticket)) {
-        one_block(w, &item, ticket);
+        one_item(w, &item, ticket);
         af_arena_reset(&w->arena);
         af_open_source_unref(item.source);
     }
@@ -281,12 +333,14 @@ static void worker_done(struct worker *w)
     af_mapper_free(w->mapper);
     af_open_source_unref(w->bound);
     af_lp_parser_free(w->parser);
+    af_buf_done(&w->rest);
     af_arena_done(&w->arena);
 }
 
 static enum af_status worker_init(struct worker *w, struct run *run, struct af_error *err)
 {
     w->run = run;
+    af_buf_init(&w->rest, SIZE_MAX / 2);
     af_arena_init(&w->arena, AF_BATCH_ARENA_BYTES_MAX);
     if (run->stage->scratch_new == NULL)
         return AF_OK;

@@ -1,9 +1,8 @@
-/* source.c - the arguments of a command become a list of files; a file becomes a table. */
+/* source.c - the arguments of a command become a list of files; a file becomes a table. Pipes are copied where once is not enough. */
 #include "base/alloc.h"
-#include "format/csv/csv.h"
 #include "base/limits.h"
-#include "ingest/ingest.h"
-#include "os/file.h"
+#include "format/csv/csv.h"
+#include "ingest/ingest_int.h"
 #include <assert.h>
 
 const char *af_source_format_name(enum af_source_format format)
@@ -50,7 +49,12 @@ static bool format_by_name(const char *path, enum af_source_format *out)
     return false;
 }
 
-static enum af_status format_by_bytes(const char *path, uint64_t size, enum af_source_format *out, struct af_error *err)
+static enum af_source_format format_by_bytes(const char head[4])
+{
+    return memcmp(head, "PAR1", 4) == 0 || memcmp(head, "PARE", 4) == 0 ? AF_SOURCE_PARQUET : AF_SOURCE_CSV;
+}
+
+static enum af_status format_of_file(const char *path, uint64_t size, enum af_source_format *out, struct af_error *err)
 {
     struct af_reader *reader;
     AF_TRY(af_file_reader_open(path, &reader, err));
@@ -58,7 +62,7 @@ static enum af_status format_by_bytes(const char *path, uint64_t size, enum af_s
     size_t len = size < sizeof head ? (size_t)size : sizeof head;
     enum af_status status = af_reader_read(reader, 0, head, len, err);
     af_reader_close(reader);
-    *out = memcmp(head, "PAR1", 4) == 0 || memcmp(head, "PARE", 4) == 0 ? AF_SOURCE_PARQUET : AF_SOURCE_CSV;
+    *out = format_by_bytes(head);
     return status;
 }
 
@@ -84,6 +88,13 @@ static enum af_status append(struct collector *c, const struct af_source *source
     return AF_OK;
 }
 
+static enum af_status add_pipe(struct collector *c, const char *path, const enum af_source_format *known, struct af_error *err)
+{
+    struct af_source source = { .path = path, .format = known != NULL ? *known : AF_SOURCE_LP, .is_pipe = true,
+                                .is_guess = known == NULL };
+    return append(c, &source, err);
+}
+
 static enum af_status add_file(void *ctx, const char *path, struct af_error *err)
 {
     struct collector *c = ctx;
@@ -91,9 +102,11 @@ static enum af_status add_file(void *ctx, const char *path, struct af_error *err
     bool is_known = format_by_name(path, &source.format);
     if (!is_known && !c->any_format)
         return AF_OK;
+    if (af_path_kind(path) == AF_PATH_OTHER)
+        return add_pipe(c, path, is_known ? &source.format : NULL, err);
     AF_TRY(af_path_size(path, &source.bytes, &source.mtime_ns, err));
     if (!is_known)
-        AF_TRY(format_by_bytes(path, source.bytes, &source.format, err));
+        AF_TRY(format_of_file(path, source.bytes, &source.format, err));
     return append(c, &source, err);
 }
 
@@ -105,7 +118,7 @@ static bool is_pattern(const char *arg)
 static enum af_status add_argument(struct collector *c, const char *arg, struct af_error *err)
 {
     if (strcmp(arg, "-") == 0)
-        return append(c, &(struct af_source){ .path = "-", .format = AF_SOURCE_LP }, err);
+        return add_pipe(c, "-", NULL, err);
     if (strncmp(arg, "s3://", 5) == 0 || strncmp(arg, "timestream://", 13) == 0)
         return af_fail(err, AF_EUNSUPPORTED, "%s: this version reads files and directories only", arg);
     size_t before = c->list->count;
@@ -146,31 +159,137 @@ enum af_status af_source_list_make(const char *const *args, size_t count, struct
 
 void af_source_list_done(struct af_source_list *list)
 {
+    for (size_t i = 0; i < list->count; i++)
+        af_file_close(list->items[i].copy);
     af_free(list->items);
     af_arena_done(&list->arena);
     *list = (struct af_source_list){ 0 };
+}
+
+/* --- pipes --------------------------------------------------------------------------------------------------------------- */
+
+static enum af_status copy_bytes(struct af_file_input *in, struct af_file *out, struct af_error *err)
+{
+    enum { STEP = 256 << 10 };
+    char *step = af_alloc(STEP);
+    if (step == NULL)
+        return af_fail_nomem(err, "a copy of a pipe");
+    enum af_status status;
+    size_t got = 0;
+    while ((status = af_file_input_read(in, step, STEP, &got, err)) == AF_OK && got != 0)
+        if ((status = af_file_write(out, af_slice_make(step, got), err)) != AF_OK)
+            break;
+    af_free(step);
+    return status;
+}
+
+static enum af_status keep(struct af_source *source, const char *dir, struct af_error *err)
+{
+    struct af_file_input *in;
+    struct af_file *copy = NULL;
+    AF_TRY(af_file_input_open(source->path, &in, err));
+    enum af_status status = af_file_open_scratch(dir, &copy, err);
+    if (status == AF_OK)
+        status = copy_bytes(in, copy, err);
+    af_file_input_close(in);
+    if (status != AF_OK) {
+        af_file_close(copy);
+        return status;
+    }
+    source->copy = copy;
+    source->bytes = af_file_size(copy);
+    return AF_OK;
+}
+
+enum af_status af_source_list_keep(struct af_source_list *list, const struct af_source_keep *how, struct af_error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct af_source *source = &list->items[i];
+        bool is_table = source->is_guess ? how->are_tables : source->format != AF_SOURCE_LP;
+        if (!source->is_pipe || source->copy != NULL || (!is_table && !how->must_repeat))
+            continue;
+        AF_TRY(keep(source, how->scratch_dir != NULL ? how->scratch_dir : "/tmp", err));
+        if (!source->is_guess || !is_table)
+            continue;
+        char head[4] = { 0 };
+        AF_TRY(af_file_pread(source->copy, 0, head, source->bytes < sizeof head ? (size_t)source->bytes : sizeof head, err));
+        source->format = format_by_bytes(head);
+    }
+    return AF_OK;
+}
+
+/* The copy read at random. */
+struct copy_reader {
+    struct af_reader base;
+    struct af_file *copy; /* the list's */
+};
+
+static enum af_status copy_read_at(struct af_reader *base, uint64_t offset, void *dst, size_t len, struct af_error *err)
+{
+    return af_file_pread(((struct copy_reader *)base)->copy, offset, dst, len, err);
+}
+
+static void copy_close(struct af_reader *base)
+{
+    af_free(base);
+}
+
+static enum af_status open_copy(const struct af_source *source, struct af_reader **out, struct af_error *err)
+{
+    static const struct af_reader_ops ops = { copy_read_at, copy_close };
+    struct copy_reader *reader = af_alloc(sizeof *reader);
+    if (reader == NULL)
+        return af_fail_nomem(err, "a table");
+    *reader = (struct copy_reader){ { .ops = &ops, .name = source->path, .size = source->bytes }, source->copy };
+    *out = &reader->base;
+    return AF_OK;
+}
+
+enum af_status af_source_input_open(const struct af_source *source, struct af_source_input *out, struct af_error *err)
+{
+    *out = (struct af_source_input){ .copy = source->copy };
+    return source->copy != NULL ? AF_OK : af_file_input_open(source->path, &out->file, err);
+}
+
+enum af_status af_source_input_read(struct af_source_input *in, void *dst, size_t cap, size_t *out_len, struct af_error *err)
+{
+    if (in->copy == NULL)
+        return af_file_input_read(in->file, dst, cap, out_len, err);
+    uint64_t left = af_file_size(in->copy) - in->at;
+    size_t len = left < cap ? (size_t)left : cap;
+    AF_TRY(af_file_pread(in->copy, in->at, dst, len, err));
+    in->at += len;
+    *out_len = len;
+    return AF_OK;
+}
+
+bool af_source_input_is_ready(const struct af_source_input *in)
+{
+    return in->copy != NULL || af_file_input_is_ready(in->file);
+}
+
+void af_source_input_close(struct af_source_input *in)
+{
+    af_file_input_close(in->file);
+    *in = (struct af_source_input){ 0 };
 }
 
 /* --- a table ------------------------------------------------------------------------------------------------------------- */
 
 struct af_table {
     struct af_reader *reader;
-    struct af_reader memory;      /* over `text`, for standard input */
-    struct af_buf text;
     struct af_parquet *parquet;
     struct af_stream *csv;        /* opened at once: it alone knows the schema */
     bool csv_is_taken;
 };
 
-static enum af_status open_reader(struct af_table *table, const char *path, struct af_error *err)
+static enum af_status open_reader(struct af_table *table, const struct af_source *source, struct af_error *err)
 {
-    if (strcmp(path, "-") != 0)
-        return af_file_reader_open(path, &table->reader, err);
-    af_buf_init(&table->text, AF_STDIN_BYTES_MAX);
-    AF_TRY(af_file_read_all("-", &table->text, err));
-    af_reader_from_memory(&table->memory, "standard input", table->text.ptr, table->text.len);
-    table->reader = &table->memory;
-    return AF_OK;
+    if (source->copy != NULL)
+        return open_copy(source, &table->reader, err);
+    if (source->is_pipe)
+        return af_fail(err, AF_EBUG, "%s: a table in a pipe that was not copied", source->path);
+    return af_file_reader_open(source->path, &table->reader, err);
 }
 
 static enum af_status open_format(struct af_table *table, enum af_source_format format, struct af_error *err)
@@ -187,7 +306,7 @@ enum af_status af_table_open(const struct af_source *source, struct af_table **o
     struct af_table *table = af_alloc_zero(1, sizeof *table);
     if (table == NULL)
         return af_fail_nomem(err, "a table");
-    enum af_status status = open_reader(table, source->path, err);
+    enum af_status status = open_reader(table, source, err);
     if (status == AF_OK)
         status = open_format(table, source->format, err);
     if (status != AF_OK) {
@@ -206,7 +325,6 @@ void af_table_close(struct af_table *table)
     if (!table->csv_is_taken)
         af_stream_close(table->csv);
     af_reader_close(table->reader);
-    af_buf_done(&table->text);
     af_free(table);
 }
 

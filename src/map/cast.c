@@ -298,8 +298,8 @@ static enum af_status make_offsets(struct map_run *run, size_t bytes, int32_t **
 
 static enum af_status trim_strings(struct map_run *run, const struct af_column *col, size_t bytes, struct af_column *out)
 {
-    int32_t *offsets;
-    char *text;
+    int32_t *offsets = NULL; /* gcc with -fsanitize=thread does not see that success sets them */
+    char *text = NULL;
     AF_TRY(make_offsets(run, bytes, &offsets, &text));
     size_t at = 0;
     for (size_t row = 0; row < run->rows; row++) {

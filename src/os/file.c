@@ -19,6 +19,7 @@
 #include "os/os_int.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_STEP = 64 << 10, IO_MAX = 1 << 30 };
+enum { READ_STEP = 64 << 10, IO_MAX = 1 << 30, INTERRUPT_LOOK_MS = 100 };
 
 static bool is_dash(const char *path)
 {
@@ -145,8 +146,11 @@ enum af_status af_file_reader_open(const char *path, struct af_reader **out, str
 
 /* --- reading in sequence -------------------------------------------------------------------------------------------- */
 
+/* A pipe may stay silent for hours. Threads block signals, so nothing wakes a read: it is only made when there is something to read,
+ * and the flag is looked at meanwhile. */
 struct af_file_input {
     int fd;
+    bool can_wait; /* not a regular file */
     char path[];
 };
 
@@ -158,27 +162,45 @@ enum af_status af_file_input_open(const char *path, struct af_file_input **out, 
     if (in == NULL)
         return af_fail_nomem(err, path);
     memcpy(in->path, name, len + 1);
-    in->fd = is_dash(path) ? STDIN_FILENO : open_retry(path, O_RDONLY, 0);
+    in->fd = is_dash(path) ? STDIN_FILENO : open_retry(path, O_RDONLY | O_NONBLOCK, 0); /* a FIFO's writer may be late */
     if (in->fd < 0) {
         int code = errno;
         af_free(in);
         return af_os_fail(err, code, "open", path);
     }
+    struct stat st;
+    in->can_wait = fstat(in->fd, &st) != 0 || !S_ISREG(st.st_mode);
     *out = in;
     return AF_OK;
 }
 
+static bool is_ready(const struct af_file_input *in, int wait_ms)
+{
+    struct pollfd fd = { .fd = in->fd, .events = POLLIN };
+    return poll(&fd, 1, wait_ms) > 0;
+}
+
+bool af_file_input_is_ready(const struct af_file_input *in)
+{
+    return !in->can_wait || is_ready(in, 0);
+}
+
 enum af_status af_file_input_read(struct af_file_input *in, void *dst, size_t cap, size_t *out_len, struct af_error *err)
 {
-    ssize_t n;
-    while ((n = read_once(in->fd, -1, dst, cap)) < 0) {
-        if (errno != EINTR)
+    for (;;) {
+        while (in->can_wait && !is_ready(in, INTERRUPT_LOOK_MS))
+            if (af_interrupted())
+                return af_fail(err, AF_ECANCELED, "stopped while waiting for %s", in->path);
+        ssize_t n = read_once(in->fd, -1, dst, cap);
+        if (n >= 0) {
+            *out_len = (size_t)n;
+            return AF_OK;
+        }
+        if (errno != EINTR && errno != EAGAIN)
             return af_os_fail(err, errno, "read", in->path);
         if (af_interrupted())
             return af_fail(err, AF_ECANCELED, "stopped while waiting for %s", in->path);
     }
-    *out_len = (size_t)n;
-    return AF_OK;
 }
 
 void af_file_input_close(struct af_file_input *in)

@@ -15,11 +15,13 @@ AF_MUST_CHECK enum af_status af_file_reader_open(const char *path, struct af_rea
 /* The whole file appended to `out`; AF_ELIMIT past out->bytes_max. "-" is standard input. */
 AF_MUST_CHECK enum af_status af_file_read_all(const char *path, struct af_buf *out, struct af_error *err);
 
-/* Sequential bytes from a file or, for "-", standard input (for streams without a size). `read` gives 0 bytes at the end. */
+/* Sequential bytes from a file, a FIFO or, for "-", standard input (for streams without a size). `read` gives 0 bytes at the end; it
+ * waits for a silent pipe, until AF_ECANCELED: the process was interrupted. */
 struct af_file_input;
 AF_MUST_CHECK enum af_status af_file_input_open(const char *path, struct af_file_input **out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_file_input_read(struct af_file_input *in, void *dst, size_t cap, size_t *out_len,
                                                 struct af_error *err);
+bool af_file_input_is_ready(const struct af_file_input *in); /* a read would not wait */
 void af_file_input_close(struct af_file_input *in);
 
 /* Replace `path` as a whole: temporary file beside it, fsync, rename, fsync of the directory. Mode 0600 if `is_secret`. */

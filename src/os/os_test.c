@@ -6,6 +6,7 @@
 #include "os/thread.h"
 #include "test/lib/test.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -457,6 +458,50 @@ AF_TEST(interrupts_set_a_flag_first)
     int status;
     waitpid(pid, &status, 0);
     AF_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+}
+
+static void read_silent_pipe(void *ctx)
+{
+    struct af_file_input *in;
+    char byte;
+    size_t got;
+    AF_CHECK_OK(af_file_input_open(ctx, &in, &err), err);
+    AF_CHECK(!af_file_input_is_ready(in));
+    AF_CHECK_FAILS(af_file_input_read(in, &byte, 1, &got, &err), AF_ECANCELED);
+    af_file_input_close(in);
+}
+
+/* Threads block signals: the one that waits for a pipe is not the one that gets the signal. */
+AF_TEST(an_interrupt_ends_the_wait_for_a_pipe_in_another_thread)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/fifo", af_test_dir());
+    AF_CHECK(mkfifo(path, 0600) == 0);
+    af_interrupt_install();
+    struct af_thread thread;
+    AF_CHECK_OK(af_thread_start(&thread, "reader", read_silent_pipe, path, &err), err);
+    af_clock_sleep_ms(50);
+    raise(SIGTERM);
+    af_thread_join(&thread);
+}
+
+AF_TEST(a_fifo_is_read_to_its_end_even_when_the_writer_is_late)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/fifo", af_test_dir());
+    AF_CHECK(mkfifo(path, 0600) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        af_clock_sleep_ms(50);
+        int fd = open(path, O_WRONLY);
+        _exit(write(fd, "abc", 3) == 3 ? 0 : 1);
+    }
+    struct af_buf text;
+    af_buf_init(&text, 100);
+    AF_CHECK_OK(af_file_read_all(path, &text, &err), err);
+    AF_CHECK_SLICE(af_buf_slice(&text), "abc");
+    af_buf_done(&text);
+    waitpid(pid, NULL, 0);
 }
 
 AF_TEST(surroundings_answer)

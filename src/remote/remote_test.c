@@ -136,7 +136,7 @@ AF_TEST(influxd_refusals_have_their_status)
     struct af_write write = write_of("m v=1 1\n");
     struct af_write_answer answer;
     AF_CHECK_FAILS(af_store_write(store, &write, &answer, &err), AF_ENOTFOUND);
-    AF_CHECK(says("nowhere") && says("created"));
+    AF_CHECK(says("nowhere") && says("--create"));
     AF_CHECK_OK(af_store_create(store, &err), err);
     AF_CHECK_OK(af_store_write(store, &write, &answer, &err), err);
     char large[256];

@@ -146,7 +146,8 @@ void af_spool_close(struct af_spool *spool); /* zeroed is fine */
 /* Lines [from, line_count) of `block` to the end of the lane's queue; on disk when it returns AF_OK. AF_EFULL, AF_ENOMEM: may be tried
  * again later. Anything else: the spool takes nothing any more. */
 AF_MUST_CHECK enum af_status af_spool_put(struct af_spool *spool, uint32_t lane, int64_t precision_ns,
-                                          const struct af_sink_block *block, size_t from, struct af_codec_ctx *codec, struct af_buf *scratch, struct af_error *err);
+                                          const struct af_sink_block *block, size_t from, struct af_codec_ctx *codec,
+                                              struct af_buf *scratch, struct af_error *err);
 bool af_spool_has_earlier(struct af_spool *spool);             /* blocks of earlier runs are left */
 bool af_spool_is_empty(struct af_spool *spool, uint32_t lane); /* nothing of this lane, nothing of earlier runs */
 bool af_spool_head(struct af_spool *spool, uint32_t lane, struct af_spool_entry *out); /* of earlier runs first (lane 0 only) */

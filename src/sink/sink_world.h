@@ -245,7 +245,8 @@ static inline struct world *world_new(uint64_t seed)
     snprintf(w->dir, sizeof w->dir, "%s/%llu", af_test_dir(), (unsigned long long)seed);
     snprintf(w->spool, sizeof w->spool, "%s/spool", w->dir);
     w->options = (struct af_sink_options){ .lanes = 2, .batch_lines = 20, .batch_age_ms = 2, .backoff_first_ms = 1,
-                                           .backoff_max_ms = 3, .batch_budget_ms = 1000, .breaker_failures = 4, .breaker_open_ms = 2, .patience_ms = 5000,
+                                           .backoff_max_ms = 3, .batch_budget_ms = 1000, .breaker_failures = 4,
+                                               .breaker_open_ms = 2, .patience_ms = 5000,
                                            .dead_letters_dir = w->dir, .seed = seed };
     return w;
 }

@@ -114,7 +114,7 @@ static void *source_collector_new(void *ctx)
 }
 
 static enum af_status collect_row(struct collector *c, const struct af_points *points, size_t row, uint64_t series,
-                                  int64_t time_ns, uint64_t ticket, struct af_error *err)
+                                  int64_t time_ns, uint64_t order, struct af_error *err)
 {
     for (size_t f = 0; f < points->field_count; f++) {
         const struct af_column *column = &points->fields[f].column;
@@ -122,7 +122,7 @@ static enum af_status collect_row(struct collector *c, const struct af_points *p
             continue;
         struct af_value_bits v = af_value_bits(column, row);
         struct record record = { series, time_ns, af_name_hash(points->fields[f].name), v.bits,
-                                 (ticket << 16 | row) << 8 | v.type };
+                                 order << 8 | v.type };
         if (af_refused_has(&c->exact->refused, series, time_ns, record.field))
             continue;
         AF_TRY(collect(c, &record, err));
@@ -150,7 +150,7 @@ static enum af_status source_work(void *ctx, void *scratch, const struct af_inge
         if (id != named)
             remember_name(e, key);
         named = id;
-        AF_TRY(collect_row(scratch, points, row, series, time_ns, block->ticket, err));
+        AF_TRY(collect_row(scratch, points, row, series, time_ns, block->ticket << 16 | (block->ticket_row + row), err));
     }
     return AF_OK;
 }

@@ -116,7 +116,10 @@ def values_of(array):
         return list_values(array, kind)
     if types.is_struct(kind):
         return struct_values(array)
-    return array.to_pylist()
+    try:
+        return array.to_pylist()
+    except UnicodeDecodeError:  # what is not UTF-8 becomes U+FFFD
+        return each(array.cast(pa.large_binary()).to_pylist(), lambda v: v.decode("utf-8", "replace"))
 
 
 def flatten(name, array, out):

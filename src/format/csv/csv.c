@@ -67,7 +67,7 @@ static enum af_status name_columns(struct csv_stream *stream, const struct af_cs
         struct af_slice name = af_slice_trim(af_csv_cell_text(cells, stream->window.text, i));
         char number[24];
         if (!has_names || name.len == 0 || memchr(name.ptr, '\0', name.len) != NULL) {
-            struct af_buf buf = { number, 0, sizeof number, sizeof number, false };
+            struct af_buf buf = { number, 0, sizeof number, sizeof number, false, false };
             af_buf_printf(&buf, "c%zu", i + 1);
             name = af_buf_slice(&buf);
         }

@@ -16,19 +16,23 @@
 
 enum { SCRATCH_SLACK = 64, HEADER_FIRST_BYTES = 512 };
 
-void *af_pq_scratch_get(struct af_pq_scratch *scratch, size_t bytes)
+enum af_status af_pq_scratch_get(struct af_pq_reader *reader, struct af_pq_scratch *scratch, size_t bytes, struct af_error *err)
 {
     if (scratch->ptr != NULL && bytes <= scratch->cap)
-        return scratch->ptr;
-    if (bytes > SIZE_MAX / 2)
-        return NULL;
-    size_t cap = bytes < 4096 ? 4096 : bytes + bytes / 4;
+        return AF_OK;
+    /* Pages of one column are of about the same size: a little more than asked for serves the next ones. */
+    const size_t cap = bytes < 4096 ? 4096 : bytes + bytes / 16;
+    const uint64_t others = *reader->scratch_bytes - scratch->cap;
+    if (bytes > SIZE_MAX / 2 || cap > AF_PARQUET_SCRATCH_BYTES_MAX - others)
+        return af_fail(err, AF_ELIMIT, "%zu bytes for a page: the pages being read would together take more than %llu bytes", bytes,
+                       (unsigned long long)AF_PARQUET_SCRATCH_BYTES_MAX);
     void *ptr = af_alloc_aligned(64, cap + SCRATCH_SLACK);
     if (ptr == NULL)
-        return NULL;
+        return af_fail(err, AF_ENOMEM, "no memory for a page of %zu bytes", bytes);
     af_free(scratch->ptr);
     *scratch = (struct af_pq_scratch){ ptr, cap };
-    return ptr;
+    *reader->scratch_bytes = others + cap;
+    return AF_OK;
 }
 
 void af_pq_scratch_done(struct af_pq_scratch *scratch)
@@ -243,17 +247,13 @@ static enum af_status expand(struct af_pq_reader *reader, const uint8_t *stored,
     const uint64_t ratio = ratio_max(codec);
     if (ratio != 0 && raw_len > stored_len * ratio + 64)
         return af_fail(err, AF_ECORRUPT, "%zu bytes of %s cannot hold the %zu the page claims", stored_len, af_codec_name(codec), raw_len);
-    uint8_t *raw = af_pq_scratch_get(&reader->raw, raw_len);
-    if (raw == NULL)
-        return af_fail(err, AF_ENOMEM, "no memory for a page of %zu bytes", raw_len);
+    AF_TRY(af_pq_scratch_get(reader, &reader->raw, raw_len, err));
+    uint8_t *raw = reader->raw.ptr;
     if (stored_len == 0 && raw_len == 0) {
         *out = raw;
         return AF_OK;
     }
-    if (codec == AF_CODEC_SNAPPY)
-        AF_TRY(af_pq_snappy_decode(af_slice_make(stored, stored_len), raw, raw_len, err));
-    else
-        AF_TRY(af_decompress(reader->codec, codec, af_slice_make(stored, stored_len), raw, raw_len, err));
+    AF_TRY(af_decompress(reader->codec, codec, af_slice_make(stored, stored_len), raw, raw_len, err));
     *out = raw;
     return AF_OK;
 }

@@ -73,7 +73,8 @@ AF_TEST(levels_bit_packed_most_significant_first)
 {
     struct make m;
     one_leaf(&m, AF_PQ_INT32, AF_PQ_OPTIONAL, MAKE_NONE, 10);
-    make_page(&m, &(struct make_page){ .slots = 10, .level_encoding = AF_PQ_BIT_PACKED, BYTES(0xa0, 0x40, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0) });
+    make_page(&m, &(struct make_page){ .slots = 10, .level_encoding = AF_PQ_BIT_PACKED, BYTES(0xa0, 0x40, 1, 0, 0, 0, 2, 0, 0, 0,
+        3, 0, 0, 0) });
     check_rows(&m, 10, "{\"x\":1}\n{\"x\":null}\n{\"x\":2}\n{\"x\":null}\n{\"x\":null}\n{\"x\":null}\n{\"x\":null}\n{\"x\":null}\n"
                        "{\"x\":null}\n{\"x\":3}\n");
 }
@@ -160,11 +161,13 @@ AF_TEST(delta_texts_that_lie)
     struct make m;
     /* block 128, 4 miniblocks; count 2; first length -1 */
     one_leaf(&m, AF_PQ_BYTE_ARRAY, AF_PQ_REQUIRED, MAKE_UTF8, 2);
-    make_page(&m, &(struct make_page){ .slots = 2, .encoding = AF_PQ_DELTA_LENGTH_BYTE_ARRAY, BYTES(0x80, 1, 4, 2, 1, 2, 0, 0, 0, 0, 'a') });
+    make_page(&m, &(struct make_page){ .slots = 2, .encoding = AF_PQ_DELTA_LENGTH_BYTE_ARRAY, BYTES(0x80, 1, 4, 2, 1, 2, 0, 0, 0,
+        0, 'a') });
     check_refused(&m, 2, AF_ECORRUPT, "the lengths of 2 texts do not fit the 1 bytes");
     /* lengths 5, 6 and one byte */
     one_leaf(&m, AF_PQ_BYTE_ARRAY, AF_PQ_REQUIRED, MAKE_UTF8, 2);
-    make_page(&m, &(struct make_page){ .slots = 2, .encoding = AF_PQ_DELTA_LENGTH_BYTE_ARRAY, BYTES(0x80, 1, 4, 2, 10, 2, 0, 0, 0, 0, 'a') });
+    make_page(&m, &(struct make_page){ .slots = 2, .encoding = AF_PQ_DELTA_LENGTH_BYTE_ARRAY, BYTES(0x80, 1, 4, 2, 10, 2, 0, 0,
+        0, 0, 'a') });
     check_refused(&m, 2, AF_ECORRUPT, "do not fit the 1 bytes");
     /* the first value shares a byte with nothing */
     one_leaf(&m, AF_PQ_BYTE_ARRAY, AF_PQ_REQUIRED, MAKE_UTF8, 1);
@@ -223,7 +226,8 @@ AF_TEST(times_out_of_range_are_marked)
     struct af_batch *batch;
     struct af_arena arena;
     one_leaf(&m, AF_PQ_INT64, AF_PQ_OPTIONAL, MAKE_STAMP_MILLIS, 3);
-    make_page(&m, &(struct make_page){ .slots = 3, BYTES(2, 0, 0, 0, 3, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 0, 0, 0, 0, 0, 0, 0) });
+    make_page(&m, &(struct make_page){ .slots = 3, BYTES(2, 0, 0, 0, 3, 5, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 0,
+        0, 0, 0, 0, 0, 0) });
     struct af_reader reader = make_finish(&m, 3);
     af_arena_init(&arena, 1 << 24);
     AF_CHECK_OK(af_parquet_open(&reader, &file, &err), err);
@@ -303,7 +307,8 @@ AF_TEST(values_of_fixed_length)
     one_leaf(&m, AF_PQ_FIXED, AF_PQ_REQUIRED, MAKE_NONE, 1);
     m.elements[0].length = 16;
     m.elements[0].logical = 14;
-    make_page(&m, &(struct make_page){ .slots = 1, BYTES(0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff) });
+    make_page(&m, &(struct make_page){ .slots = 1, BYTES(0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
+        0xcc, 0xdd, 0xee, 0xff) });
     check_rows(&m, 1, "{\"x\":\"00112233-4455-6677-8899-aabbccddeeff\"}\n");
 
     one_leaf(&m, AF_PQ_FIXED, AF_PQ_REQUIRED, MAKE_NONE, 6);
@@ -367,7 +372,8 @@ AF_TEST(columns_that_cannot_be_read_are_named)
     for (size_t i = 1; i < 4; i++) {
         af_parquet_column_info(file, i, &info);
         AF_CHECK_STR(info.unsupported, why[i]);
-        AF_CHECK_FAILS(af_parquet_scan(file, &(struct af_parquet_scan){ .columns = &i, .column_count = 1 }, &stream, &err), AF_EUNSUPPORTED);
+        AF_CHECK_FAILS(af_parquet_scan(file, &(struct af_parquet_scan){ .columns = &i, .column_count = 1 }, &stream, &err),
+            AF_EUNSUPPORTED);
         AF_CHECK(strstr(err.message, why[i]) != NULL);
     }
     struct af_buf text;

@@ -5,7 +5,12 @@
  */
 #include "base/hash.h"
 #include "format/parquet/parquet.h"
-#include <assert.h>
+
+#define REQUIRE(condition)     \
+    do {                        \
+        if (!(condition))       \
+            __builtin_trap();   \
+    } while (0)
 
 enum { ARENA_BYTES = 64 << 20, ROWS_MAX = 200000 };
 
@@ -25,12 +30,12 @@ static void check_column(const struct af_column *col, size_t rows)
 {
     for (size_t i = 0; af_type_is_text(col->type) && i < rows; i++) {
         if (col->dict == NULL)
-            assert(col->offsets[i] <= col->offsets[i + 1]);
+            REQUIRE(col->offsets[i] <= col->offsets[i + 1]);
         else
-            assert(col->codes[i] < col->dict->count || (col->dict->count == 0 && !af_column_has(col, i)));
+            REQUIRE(col->codes[i] < col->dict->count || (col->dict->count == 0 && !af_column_has(col, i)));
     }
     if (col->validity != NULL)
-        assert(rows - af_bits_count(col->validity, rows) == col->null_count);
+        REQUIRE(rows - af_bits_count(col->validity, rows) == col->null_count);
 }
 
 /* A hash of all rows as JSON; rows of groups that were given whole are counted against the footer. */
@@ -55,7 +60,7 @@ static uint64_t read_all(struct af_reader *reader, size_t batch_rows, enum af_st
         *out_status = af_stream_next(stream, &arena, &batch, &err);
         if (*out_status != AF_OK || batch == NULL)
             break;
-        assert(batch->first_row == next && batch->row_count > 0);
+        REQUIRE(batch->first_row == next && batch->row_count > 0);
         next += batch->row_count;
         for (size_t c = 0; c < batch->schema->field_count; c++)
             check_column(&batch->columns[c], batch->row_count);
@@ -71,7 +76,7 @@ static uint64_t read_all(struct af_reader *reader, size_t batch_rows, enum af_st
     struct af_parquet_info info;
     af_parquet_info(file, &info);
     if (*out_status == AF_OK)
-        assert(next == info.rows);
+        REQUIRE(next == info.rows);
     af_stream_close(stream);
     af_buf_done(&text);
     af_arena_done(&arena);
@@ -91,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint64_t first = read_all(&memory, 0, &one);
     const uint64_t second = read_all(&windows.base, 13, &two);
     if (one == AF_OK && two == AF_OK)
-        assert(first == second);
-    assert((one == AF_OK) == (two == AF_OK) || one == AF_ELIMIT || two == AF_ELIMIT || one == AF_ENOMEM || two == AF_ENOMEM);
+        REQUIRE(first == second);
+    REQUIRE((one == AF_OK) == (two == AF_OK) || one == AF_ELIMIT || two == AF_ELIMIT || one == AF_ENOMEM || two == AF_ENOMEM);
     return 0;
 }

@@ -194,11 +194,6 @@ bool af_pq_convert_decimal(const uint8_t *src, size_t len, __int128 *dst); /* bi
 double af_pq_convert_f16(const uint8_t *src);
 void af_pq_convert_uuid(const uint8_t *src, char dst[36]);
 
-/* --- snappy.c ------------------------------------------------------------------------------------------------------------------ */
-
-/* A raw block into exactly `dst_len` bytes, else AF_ECORRUPT. */
-AF_MUST_CHECK enum af_status af_pq_snappy_decode(struct af_slice src, uint8_t *dst, size_t dst_len, struct af_error *err);
-
 /* --- page.c: one column chunk, page by page ------------------------------------------------------------------------------------ */
 
 struct af_pq_levels {
@@ -254,6 +249,7 @@ struct af_pq_reader {
     const struct af_parquet *file;
     const struct af_pq_leaf *leaf;
     struct af_codec_ctx *codec;
+    uint64_t *scratch_bytes; /* of all readers of the stream */
     size_t window_bytes;
     bool skip_crc;
 
@@ -284,7 +280,6 @@ struct af_pq_reader {
     struct af_pq_scratch joined;   /* BYTE_STREAM_SPLIT; INTS, LENGTHS, PREFIXES */
     struct af_pq_scratch suffixes;
     struct af_pq_scratch slices;   /* bytes that slices of PREFIXES point to */
-    size_t slices_len;
     struct af_buf last;            /* PREFIXES: the value before */
 };
 
@@ -314,8 +309,10 @@ AF_MUST_CHECK enum af_status af_pq_levels_run(struct af_pq_levels *levels, size_
 AF_MUST_CHECK enum af_status af_pq_levels_count(const struct af_pq_levels *levels, size_t count, size_t *out_present,
                                                 struct af_error *err);
 
-/* Room for `bytes` (+ 64 readable past them); the old content is lost. NULL without memory. */
-void *af_pq_scratch_get(struct af_pq_scratch *scratch, size_t bytes);
+/* Room for `bytes` (+ 64 readable past them) at scratch->ptr; the old content is lost. All scratch of a stream is bounded together:
+ * one page may be large, but not those of a thousand columns at once. */
+AF_MUST_CHECK enum af_status af_pq_scratch_get(struct af_pq_reader *reader, struct af_pq_scratch *scratch, size_t bytes,
+                                               struct af_error *err);
 void af_pq_scratch_done(struct af_pq_scratch *scratch);
 
 /* --- values.c ------------------------------------------------------------------------------------------------------------------ */

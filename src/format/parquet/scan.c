@@ -31,6 +31,7 @@ struct af_pq_stream {
     size_t column_count;
     struct scan_column *columns;
     struct af_codec_ctx codec;
+    uint64_t scratch_bytes;
     size_t rows_max;
     size_t rows_now; /* of a batch: less than rows_max after one was too large */
 
@@ -365,7 +366,8 @@ static enum af_status make_column(struct af_pq_stream *stream, struct scan_colum
     column->readers = readers;
     for (uint32_t i = 0; i < field->leaf_count; i++)
         readers[i] = (struct af_pq_reader){ .file = stream->file, .leaf = &stream->file->leaves[field->first_leaf + i],
-                                            .codec = &stream->codec, .window_bytes = window_bytes, .skip_crc = skip_crc };
+                                            .codec = &stream->codec, .scratch_bytes = &stream->scratch_bytes,
+                                            .window_bytes = window_bytes, .skip_crc = skip_crc };
     return field->is_nested ? af_pq_nested_new(stream->file, field, readers, &stream->arena, &column->nested, err) : AF_OK;
 }
 

@@ -49,7 +49,8 @@ static void fill_batch(struct af_arena *arena, uint64_t first, size_t rows, stru
         text_ends[i + 1] = text_ends[i] + sprintf(texts + text_ends[i], "text %llu", (unsigned long long)(row * 7919));
     }
     columns[0] = (struct af_column){ .type = AF_TYPE_TIME, .validity = validity, .null_count = nulls, .i64 = time };
-    columns[1] = (struct af_column){ .type = AF_TYPE_STRING, .validity = validity, .null_count = nulls, .offsets = word_ends, .bytes = words };
+    columns[1] = (struct af_column){ .type = AF_TYPE_STRING, .validity = validity, .null_count = nulls, .offsets = word_ends,
+        .bytes = words };
     columns[2] = (struct af_column){ .type = AF_TYPE_F64, .validity = validity, .null_count = nulls, .f64 = value };
     columns[3] = (struct af_column){ .type = AF_TYPE_STRING, .offsets = text_ends, .bytes = texts };
     columns[4] = (struct af_column){ .type = AF_TYPE_BOOL, .validity = validity, .null_count = nulls, .bits = flag };
@@ -167,7 +168,8 @@ AF_TEST(batches_say_where_they_come_from)
     af_arena_init(&arena, (size_t)1 << 28);
     AF_CHECK_OK(af_parquet_open(&reader, &parquet, &err), err);
     AF_CHECK_INT(af_parquet_row_group_rows(parquet, 2), 1000);
-    const struct af_parquet_scan scan = { .columns = columns, .column_count = 2, .row_group_first = 1, .row_group_count = 1, .batch_rows_max = 1500 };
+    const struct af_parquet_scan scan = { .columns = columns, .column_count = 2, .row_group_first = 1, .row_group_count = 1,
+        .batch_rows_max = 1500 };
     AF_CHECK_OK(af_parquet_scan(parquet, &scan, &stream, &err), err);
     AF_CHECK_STR(stream->schema->fields[0].name, "count");
     AF_CHECK_OK(af_stream_next(stream, &arena, &batch, &err), err);
@@ -185,7 +187,8 @@ AF_TEST(batches_say_where_they_come_from)
     AF_CHECK_OK(af_stream_next(stream, &arena, &batch, &err), err);
     AF_CHECK(batch == NULL);
     af_stream_close(stream);
-    AF_CHECK_FAILS(af_parquet_scan(parquet, &(struct af_parquet_scan){ .row_group_first = 3, .row_group_count = 1 }, &stream, &err), AF_EINVAL);
+    AF_CHECK_FAILS(af_parquet_scan(parquet, &(struct af_parquet_scan){ .row_group_first = 3, .row_group_count = 1 }, &stream,
+        &err), AF_EINVAL);
     static const size_t beyond = 6;
     AF_CHECK_FAILS(af_parquet_scan(parquet, &(struct af_parquet_scan){ .columns = &beyond, .column_count = 1 }, &stream, &err), AF_EINVAL);
     af_parquet_close(parquet);
@@ -238,7 +241,8 @@ AF_TEST(a_damaged_row_group_can_be_skipped)
 }
 
 /* Rows of a span of time must all come; whole pages outside must not. */
-static void check_prune(const struct af_parquet_write_options *options, int64_t start_s, int64_t stop_s, uint64_t at_most, uint32_t want_groups)
+static void check_prune(const struct af_parquet_write_options *options, int64_t start_s, int64_t stop_s, uint64_t at_most,
+    uint32_t want_groups)
 {
     struct af_error err = { 0 };
     struct af_buf file = write_file(options, ROWS);
@@ -406,7 +410,8 @@ static void check_flips(const struct af_parquet_write_options *options)
 AF_TEST(flipped_bytes)
 {
     check_flips(&(struct af_parquet_write_options){ .codec = AF_CODEC_SNAPPY, .page_crc = true });
-    check_flips(&(struct af_parquet_write_options){ .codec = AF_CODEC_NONE, .page_crc = true, .data_page_v2 = true, .delta = true, .no_dictionary = true });
+    check_flips(&(struct af_parquet_write_options){ .codec = AF_CODEC_NONE, .page_crc = true, .data_page_v2 = true,
+        .delta = true, .no_dictionary = true });
     check_flips(&(struct af_parquet_write_options){ .codec = AF_CODEC_SNAPPY, .page_index = true });
     check_flips(&(struct af_parquet_write_options){ .codec = AF_CODEC_ZSTD, .delta = true, .no_dictionary = true });
     check_flips(&(struct af_parquet_write_options){ .codec = AF_CODEC_NONE, .data_page_v2 = true, .time_form = AF_PARQUET_TIME_INT96 });

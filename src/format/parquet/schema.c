@@ -437,7 +437,6 @@ static const char *source_of_leaf(struct af_parquet *file, const struct af_pq_no
                                          "JSON", "BSON", "UUID", "FLOAT16", "INTERVAL", "VARIANT", "GEOMETRY", "GEOGRAPHY" };
     static const char *const units[] = { [3] = "MILLIS", [6] = "MICROS", [9] = "NANOS" };
     const char *physical = af_pq_physical_name(node->physical);
-    char width[32] = "";
     if (node->physical == AF_PQ_FIXED)
         physical = af_arena_printf(&file->arena, "FIXED(%d)", node->type_length);
     if (physical == NULL || node->logical == AF_PQ_LOGICAL_NONE)
@@ -451,7 +450,7 @@ static const char *source_of_leaf(struct af_parquet *file, const struct af_pq_no
                                physical);
     case AF_PQ_LOGICAL_INTEGER:
         return af_arena_printf(&file->arena, "%s%u on %s", node->is_signed ? "INT" : "UINT", node->bits, physical);
-    default: (void)width; return af_arena_printf(&file->arena, "%s on %s", names[node->logical], physical);
+    default: return af_arena_printf(&file->arena, "%s on %s", names[node->logical], physical);
     }
 }
 

@@ -9,12 +9,16 @@ static struct af_thrift over(const void *bytes, size_t len)
 
 /* A struct with a field of every type (1..13), then field 20 = 7. */
 static const uint8_t all_types[] = {
-    0x11, 0x12, 0x13, 0x80, 0x14, 0x03, 0x15, 0xfe, 0x01, 0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, /* bools, ints */
+    /* bools, ints */
+    0x11, 0x12, 0x13, 0x80, 0x14, 0x03, 0x15, 0xfe, 0x01, 0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
     0x17, 1,    2,    3,    4,    5,    6,    7,    8,                                                                       /* double */
     0x18, 2,    'h',  'i',                                                                                                    /* binary */
-    0x19, 0x21, 1,    2,                                                                                                      /* list of bools */
-    0x1a, 0x35, 2,    4,    6,                                                                                                /* set of i32 */
-    0x1b, 1,    0x58, 2,    1,    'x',                                                                                       /* map i32 -> binary */
+    /* list of bools */
+    0x19, 0x21, 1,    2,
+    /* set of i32 */
+    0x1a, 0x35, 2,    4,    6,
+    /* map i32 -> binary */
+    0x1b, 1,    0x58, 2,    1,    'x',
     0x1c, 0x15, 2,    0,                                                                                                      /* struct */
     0x1d, 1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,   16,                     /* uuid */
     0x75, 14,   0,

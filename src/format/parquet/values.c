@@ -58,23 +58,21 @@ static enum af_status count_present(const struct af_pq_reader *reader, size_t *o
 }
 
 /* A whole page of delta-coded integers. Constant ones take hardly any bytes, so their number is bounded, too. */
-static enum af_status decode_ints(struct af_pq_scratch *scratch, const uint8_t *src, size_t len, unsigned bits, size_t count,
-                                  size_t *out_used, struct af_error *err)
+static enum af_status decode_ints(struct af_pq_reader *reader, struct af_pq_scratch *scratch, const uint8_t *src, size_t len,
+                                  unsigned bits, size_t count, size_t *out_used, struct af_error *err)
 {
     if (count > INTS_MAX)
         return af_fail(err, AF_ELIMIT, "%zu delta-coded values in a page: decoded they pass AF_PARQUET_PAGE_BYTES_MAX", count);
     if (count / INTS_PER_BYTE_MAX > len)
         return af_fail(err, AF_ECORRUPT, "%zu delta-coded values cannot be in %zu bytes", count, len);
-    int64_t *ints = af_pq_scratch_get(scratch, count * sizeof *ints);
-    if (ints == NULL)
-        return af_fail_nomem(err, "the integers of a page");
-    return af_delta_decode(src, len, bits, ints, count, out_used, err);
+    AF_TRY(af_pq_scratch_get(reader, scratch, count * sizeof(int64_t), err));
+    return af_delta_decode(src, len, bits, scratch->ptr, count, out_used, err);
 }
 
 static enum af_status open_delta_ints(struct af_pq_reader *reader, const uint8_t *src, size_t len, size_t count, struct af_error *err)
 {
     size_t used;
-    AF_TRY(decode_ints(&reader->joined, src, len, reader->leaf->physical == AF_PQ_INT32 ? 32 : 64, count, &used, err));
+    AF_TRY(decode_ints(reader, &reader->joined, src, len, reader->leaf->physical == AF_PQ_INT32 ? 32 : 64, count, &used, err));
     reader->values.source = AF_PQ_SOURCE_INTS;
     reader->values.ints = reader->joined.ptr;
     reader->values.ints_left = count;
@@ -98,7 +96,7 @@ static enum af_status check_lengths(const int64_t *lengths, size_t count, size_t
 static enum af_status open_delta_lengths(struct af_pq_reader *reader, const uint8_t *src, size_t len, size_t count, struct af_error *err)
 {
     size_t used;
-    AF_TRY(decode_ints(&reader->joined, src, len, 32, count, &used, err));
+    AF_TRY(decode_ints(reader, &reader->joined, src, len, 32, count, &used, err));
     AF_TRY(check_lengths(reader->joined.ptr, count, len - used, err));
     reader->values.source = AF_PQ_SOURCE_LENGTHS;
     reader->values.ints = reader->joined.ptr;
@@ -131,8 +129,8 @@ static enum af_status open_delta_texts(struct af_pq_reader *reader, const uint8_
 {
     size_t used;
     size_t used_too;
-    AF_TRY(decode_ints(&reader->joined, src, len, 32, count, &used, err));
-    AF_TRY(decode_ints(&reader->suffixes, src + used, len - used, 32, count, &used_too, err));
+    AF_TRY(decode_ints(reader, &reader->joined, src, len, 32, count, &used, err));
+    AF_TRY(decode_ints(reader, &reader->suffixes, src + used, len - used, 32, count, &used_too, err));
     AF_TRY(check_lengths(reader->suffixes.ptr, count, len - used - used_too, err));
     AF_TRY(check_prefixes(reader->leaf, reader->joined.ptr, reader->suffixes.ptr, count, err));
     reader->values.source = AF_PQ_SOURCE_PREFIXES;
@@ -153,9 +151,8 @@ static enum af_status open_split(struct af_pq_reader *reader, const uint8_t *src
         return af_fail(err, AF_EUNSUPPORTED, "BYTE_STREAM_SPLIT of values of %zu bytes: more than 64", width);
     if (len % width != 0)
         return af_fail(err, AF_ECORRUPT, "%zu bytes are not a whole number of %zu-byte values", len, width);
-    uint8_t *joined = af_pq_scratch_get(&reader->joined, len);
-    if (joined == NULL)
-        return af_fail_nomem(err, "the values of a page");
+    AF_TRY(af_pq_scratch_get(reader, &reader->joined, len, err));
+    uint8_t *joined = reader->joined.ptr;
     af_stream_split_decode(src, len / width, width, joined);
     reader->values.at = joined;
     reader->values.end = joined + len;
@@ -250,9 +247,8 @@ static enum af_status prefix_slices(struct af_pq_reader *reader, struct af_slice
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += (size_t)(values->ints[i] + values->suffixes[i]);
-    char *dst = af_pq_scratch_get(&reader->slices, total);
-    if (dst == NULL)
-        return af_fail_nomem(err, "the texts of a page");
+    AF_TRY(af_pq_scratch_get(reader, &reader->slices, total, err));
+    char *dst = reader->slices.ptr;
     struct af_slice before = af_buf_slice(&reader->last);
     for (size_t i = 0; i < count; i++) {
         const size_t prefix = (size_t)values->ints[i];
@@ -667,9 +663,8 @@ void af_pq_dict_done(struct af_pq_dict *dict)
 static enum af_status load_text(struct af_pq_reader *reader, uint32_t count, struct af_error *err)
 {
     struct af_pq_vec vec = { 0 };
-    vec.offsets = af_pq_scratch_get(&reader->joined, ((size_t)count + 1) * sizeof *vec.offsets);
-    if (vec.offsets == NULL)
-        return af_fail_nomem(err, "a dictionary");
+    AF_TRY(af_pq_scratch_get(reader, &reader->joined, ((size_t)count + 1) * sizeof *vec.offsets, err));
+    vec.offsets = reader->joined.ptr;
     vec.offsets[0] = 0;
     af_buf_init(&vec.text, INT32_MAX);
     enum af_status status = read_text(reader, count, &vec, 0, err);
@@ -682,9 +677,8 @@ static enum af_status load_text(struct af_pq_reader *reader, uint32_t count, str
 static enum af_status load_values(struct af_pq_reader *reader, uint32_t count, struct af_error *err)
 {
     struct af_pq_vec vec = { 0 };
-    vec.fixed = af_pq_scratch_get(&reader->dict.values, count * af_pq_form_bytes(reader->leaf->form));
-    if (vec.fixed == NULL)
-        return af_fail_nomem(err, "a dictionary");
+    AF_TRY(af_pq_scratch_get(reader, &reader->dict.values, count * af_pq_form_bytes(reader->leaf->form), err));
+    vec.fixed = reader->dict.values.ptr;
     AF_TRY(af_pq_values_read(reader, count, &vec, 0, err));
     reader->dict.has_misfit = vec.has_misfit;
     return AF_OK;
