@@ -46,11 +46,13 @@ enum af_limits {
     AF_JSON_DEPTH_MAX = 64,          /* nesting of JSON read from others */
 
     /* ingest and verify */
+    AF_MEMORY_DEFAULT = 128 << 20,      /* what a run takes about, unless --memory says */
     AF_SOURCES_MAX = 1000000,           /* files of one run */
     AF_PATH_BYTES_MAX = 4096,           /* one path */
     AF_WORKERS_MAX = 64,                /* threads that map and encode */
     AF_UNIT_ROWS = 1 << 20,             /* rows of a text file that a journal entry stands for (Parquet: a row group) */
     AF_BATCH_ARENA_BYTES_MAX = 256 << 20, /* all memory of one batch on its way */
+    AF_LETTER_BYTES_MAX = 400 << 20,    /* one dead letter: a line of the largest size, every byte escaped */
     AF_VERIFY_TABLE_ENTRIES = 65536,    /* series-days a worker holds before it writes a sorted run */
     AF_VERIFY_KEYS_MAX = 1 << 20,       /* series-days compared point by point in one round */
     AF_VERIFY_EXAMPLES = 20,            /* differences a report names */

@@ -44,6 +44,8 @@ static const struct option options[] = {
     { "ca-file", 0, TEXT, AT(ca_file), "FILE", "certificate authorities to trust instead of the system's", NULL },
     { "insecure", 0, FLAG, AT(insecure), NULL, "accept any TLS certificate (not for production)", "INFLUX_SKIP_VERIFY" },
     { "create", 0, FLAG, AT(create), NULL, "make the bucket or database if it is not there", NULL },
+    { "shard-duration", 0, DURATION, AT(shard_duration_ms), "TIME",
+      "with --create: time one shard covers; 52w unless given, which suits history; 1w is the server's own", NULL },
     { "force-flux", 0, FLAG, AT(force_flux), NULL, "read 2.x servers with Flux even where InfluxQL would do", NULL },
     { "dataset", 'd', TEXT, AT(dataset), "NAME", "one of the built-in mappings; see --list-datasets", NULL },
     { "mapping", 'm', TEXT, AT(mapping), "FILE", "a mapping in YAML (docs/mapping.md)", NULL },
@@ -65,9 +67,10 @@ static const struct option options[] = {
     { "rate", 0, COUNT, AT(rate), "N/s", "write at most so many lines a second", NULL },
     { "batch-lines", 0, COUNT, AT(batch_lines), "N", "lines of one request; 10,000 unless given", NULL },
     { "batch-bytes", 0, SIZE, AT(batch_bytes), "SIZE", "bytes of one request before compression; 4M unless given", NULL },
-    { "dead-letters", 0, TEXT, AT(dead_letters), "DIR", "where rejected rows go; in the state directory unless given", NULL },
+    { "dead-letters", 0, TEXT, AT(dead_letters), "DIR",
+      "where rejected rows go; in the state directory unless given; for verify, those of the migration", NULL },
     { "retry-dead-letters", 0, FLAG, AT(retry_dead_letters), NULL,
-      "send the lines of the dead letters again; SOURCE is then the dead-letter files", NULL },
+      "try dead letters again: SOURCE is then their files, those of the state directory if none is named", NULL },
     { "state", 0, TEXT, AT(state), "DIR", "journal, spool and dead letters; below ~/.local/state/afluxo unless given", NULL },
     { "no-spool", 0, FLAG, AT(no_spool), NULL, "keep nothing on disk: fail when the server stays away", NULL },
     { "spool-bytes", 0, SIZE, AT(spool_bytes), "SIZE", "ceiling of the spool; 4G unless given", NULL },
@@ -91,7 +94,7 @@ static const struct option options[] = {
     { "help", 'h', FLAG, AT(help), NULL, "show this", NULL },
     { "version", 'V', FLAG, AT(version), NULL, "print the version", NULL },
 };
-enum { OPTION_COUNT = sizeof options / sizeof options[0] };
+enum { OPTION_COUNT = sizeof options / sizeof options[0], SECRET_BYTES_MAX = 8192 };
 
 /* --- values -------------------------------------------------------------------------------------------------------------- */
 
@@ -143,7 +146,7 @@ bool af_cli_parse_count(const char *text, uint64_t *out)
 
 bool af_cli_parse_duration_ms(const char *text, uint64_t *out)
 {
-    static const struct unit units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 6e4 }, { "h", 36e5 }, { "d", 864e5 }, { NULL, 0 } };
+    static const struct unit units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 6e4 }, { "h", 36e5 }, { "d", 864e5 }, { "w", 6048e5 }, { NULL, 0 } };
     return scaled(text, units, out);
 }
 
@@ -415,8 +418,11 @@ static int take_value(struct af_cli *cli, struct words *w, const struct option *
     if (value == NULL)
         return af_cli_usage_error(cli, "--%s wants %s", option->name, option->argument);
     if (option->kind == SECRET) {
-        static char secret[4096];
-        (void)snprintf(secret, sizeof secret, "%s", value);
+        static char secret[SECRET_BYTES_MAX];
+        size_t len = strlen(value);
+        if (len >= sizeof secret)
+            return af_cli_usage_error(cli, "--%s is longer than %d bytes", option->name, SECRET_BYTES_MAX - 1);
+        memcpy(secret, value, len + 1);
         wipe(value);
         value = secret;
     }
@@ -497,9 +503,12 @@ static int parse_known(int argc, char **argv, struct af_cli *out, const struct a
         return AF_EXIT_FAILED;
     out->own_args = args;
     /* --config first, wherever it stands: the rest is applied over it. */
-    for (int i = 2; i + 1 < argc; i++)
-        if (strcmp(argv[i], "--config") == 0)
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--config=", 9) == 0)
+            out->config = argv[i] + 9;
+        else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
             out->config = argv[i + 1];
+    }
     struct af_error err;
     if (out->config != NULL && take_config(out, &err) != AF_OK)
         return af_cli_usage_error(out, "%s", err.message);

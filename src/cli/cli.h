@@ -28,8 +28,9 @@ struct af_cli {
     uint64_t rows;
     /* work */
     uint64_t workers, lanes, memory, rate, batch_lines, batch_bytes, patience_ms, retry_budget_ms, timeout_ms, spool_bytes;
-    const char *state, *dead_letters, *retry_dead_letters, *report, *output;
-    bool verify, resume, dry_run, no_spool, allow_unsigned;
+    uint64_t shard_duration_ms;
+    const char *state, *dead_letters, *report, *output;
+    bool retry_dead_letters, verify, resume, dry_run, no_spool, allow_unsigned;
     /* generate */
     const char *out, *codec;
     uint64_t plants, step_ms, seed, bad_rows_every;
@@ -67,6 +68,8 @@ bool af_cli_parse_duration_ms(const char *text, uint64_t *out);
 void af_cli_say(const struct af_cli *cli, const char *fmt, ...) AF_PRINTF(2, 3);
 void af_cli_warn(const char *fmt, ...) AF_PRINTF(1, 2);
 int af_cli_fail(const struct af_cli *cli, const struct af_error *err); /* prints "afluxo: ...", and gives the exit status */
+/* To standard output. Where its reader is gone (`| head`), the process ends as other tools end: by SIGPIPE, without a word. */
+AF_MUST_CHECK enum af_status af_cli_out(struct af_slice bytes, struct af_error *err);
 void af_cli_print_count(char *out, size_t cap, uint64_t value);        /* 12,345,678 */
 void af_cli_print_bytes(char *out, size_t cap, uint64_t bytes);        /* 12.3 MB */
 
@@ -95,9 +98,13 @@ struct af_cli_sources {
     struct af_ingest_options ingest;
 };
 AF_MUST_CHECK enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err);
+/* The same without files: mapping, precision, workers. */
+AF_MUST_CHECK enum af_status af_cli_open_mapping(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err);
+uint32_t af_cli_ms(uint64_t ms); /* cut to 32 bits: 49 days */
 void af_cli_close_sources(struct af_cli_sources *sources);
 const char *af_cli_scratch_dir(void); /* TMPDIR, or NULL */
 uint64_t af_cli_source_bytes(const struct af_source_list *list);
+int af_cli_source_status(const struct af_ingest_totals *totals); /* the exit status: DONE, REJECTED, or FAILED when nothing could be read */
 const char *af_cli_default_bucket(const struct af_cli *cli, const struct af_cli_sources *sources); /* what the mapping suggests, or NULL */
 
 /* report.c */
@@ -110,6 +117,7 @@ AF_MUST_CHECK enum af_status af_cli_run_verify(struct af_cli *cli, const struct 
                                                const char *dead_letters, struct af_verify_result *out, struct af_error *err);
 
 int af_cli_migrate(struct af_cli *cli);
+int af_cli_retry(struct af_cli *cli); /* migrate --retry-dead-letters */
 int af_cli_write(struct af_cli *cli);
 int af_cli_convert(struct af_cli *cli);
 int af_cli_verify(struct af_cli *cli);

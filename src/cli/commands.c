@@ -7,16 +7,20 @@
 
 const struct af_cli_command af_cli_commands[] = {
     { "migrate", "SOURCE... --to URL", "move Parquet, ONS CSV or line protocol into InfluxDB and prove it arrived",
-      "to create " TARGET SOURCES "verify resume dry-run report workers lanes memory rate batch-lines batch-bytes dead-letters "
+      "to create shard-duration " TARGET SOURCES "verify force-flux resume dry-run report workers lanes memory rate batch-lines batch-bytes dead-letters "
       "retry-dead-letters state no-spool spool-bytes patience retry-budget " COMMON,
-      "SOURCE is a file, a directory (read recursively), a quoted glob, or - for line protocol on standard input. The mapping of "
+      "SOURCE is a file, a directory (read recursively), a quoted glob, a FIFO, or - for standard input: line protocol, or a table if "
+      "--dataset or --mapping is given. The mapping of "
       "columns to measurement, tags, fields and time is found from the path and the columns, or given with --dataset or "
       "--mapping.\n\nRows that cannot be a point go to the dead letters, with file, row and reason, and the rest goes on. What the "
       "server cannot take now waits in a spool on disk. After any interruption, the same command with --resume goes on where it "
-      "stopped; doing a part twice is harmless, because the same point overwrites itself.",
+      "stopped; doing a part twice is harmless, because the same point overwrites itself.\n\nWith --retry-dead-letters, refused "
+      "lines are sent "
+      "once more and rejected rows go through the mapping once more (with --mapping or --dataset, through that one). What is refused "
+      "again is in the new dead letters; the old files are renamed to *.retried.",
       af_cli_migrate },
     { "convert", "SOURCE... [-o FILE]", "print sources as line protocol, without a server",
-      "output " SOURCES "workers dead-letters " COMMON, NULL, af_cli_convert },
+      "output " SOURCES "workers " COMMON, NULL, af_cli_convert },
     { "verify", "SOURCE... --to URL", "prove that a server holds exactly what the sources say",
       "to " TARGET SOURCES "report workers dead-letters force-flux " COMMON,
       "Both sides are read whole. Per series and UTC day, the number of values and an order-independent digest over (time, field, "
@@ -24,7 +28,7 @@ const struct af_cli_command af_cli_commands[] = {
       "differences.",
       af_cli_verify },
     { "write", "[FILE|-] --to URL --bucket B", "send line protocol",
-      "to create " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state no-spool "
+      "to create shard-duration " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state no-spool "
       "spool-bytes patience retry-budget unsigned " COMMON,
       NULL, af_cli_write },
     { "query", "TEXT|- --from URL", "send InfluxQL or Flux to the server as it is", "from lang format " TARGET COMMON, NULL,

@@ -1,8 +1,11 @@
 /* convert.c - sources to line protocol text, in source order, without a server. */
 #include "base/alloc.h"
 #include "cli/cli.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include <inttypes.h>
+
+enum { STDOUT = 1 };
 
 struct conversion {
     struct af_cli *cli;
@@ -91,9 +94,10 @@ static int result(struct conversion *c, const struct af_ingest_totals *t)
     af_cli_print_count(points, sizeof points, t->points);
     af_cli_say(c->cli, "%" PRIu64 " files, %s rows read, %s points, %" PRIu64 " rows rejected, %" PRIu64 " empty", t->files, rows,
                points, t->rows_rejected, t->rows_empty);
-    if (t->files != 0 && t->files_bad == t->files)
-        return AF_EXIT_FAILED;
-    return t->rows_rejected + t->files_bad != 0 ? AF_EXIT_REJECTED : AF_EXIT_DONE;
+    if (t->files_bad + t->parts_lost != 0)
+        af_cli_say(c->cli, "%" PRIu64 " files and %" PRIu64 " row groups (%" PRIu64 " rows) could not be read", t->files_bad,
+                   t->parts_lost, t->rows_lost);
+    return af_cli_source_status(t);
 }
 
 static int run(struct conversion *c)
@@ -117,6 +121,8 @@ static int run(struct conversion *c)
         af_progress_free(c->progress);
     }
     af_file_close(c->out);
+    if (status == AF_EIO && c->cli->output == NULL && af_reader_is_gone(STDOUT))
+        af_end_by_sigpipe();
     return status == AF_OK ? result(c, &totals) : af_cli_fail(c->cli, &err);
 }
 

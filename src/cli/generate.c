@@ -5,6 +5,8 @@
 #include "generate/generate.h"
 #include <inttypes.h>
 
+static const uint64_t STEP_MS_MAX = UINT64_C(3653) * 86400 * 1000;
+
 static enum af_status parse_day(const char *text, const char *option, int64_t *out, struct af_error *err)
 {
     bool has_zone;
@@ -43,6 +45,8 @@ static enum af_status fill(struct af_cli *cli, struct af_generate_options *o, st
 {
     if (cli->out == NULL)
         return af_fail(err, AF_EINVAL, "where to? Say --out DIR");
+    if (cli->step_ms > STEP_MS_MAX || cli->plants > UINT32_MAX)
+        return af_fail(err, AF_EINVAL, "--step is at most ten years, --plants at most %" PRIu32, UINT32_MAX);
     *o = (struct af_generate_options){ .out_dir = cli->out, .plants = (uint32_t)cli->plants,
                                        .step_ns = (int64_t)cli->step_ms * 1000000, .seed = cli->seed,
                                        .generation = true, .consumption = true, .transmission = true,

@@ -176,8 +176,7 @@ struct inspection {
 static enum af_status flush(struct inspection *in, struct af_error *err)
 {
     AF_TRY(af_buf_check(&in->out, "output", err));
-    if (fwrite(in->out.ptr, 1, in->out.len, stdout) != in->out.len || fflush(stdout) != 0)
-        return af_fail(err, AF_EIO, "standard output cannot be written");
+    AF_TRY(af_cli_out(af_buf_slice(&in->out), err));
     af_buf_clear(&in->out);
     return AF_OK;
 }
@@ -362,6 +361,11 @@ static void point_json(struct af_buf *out, const struct af_points *points, size_
     af_buf_append_str(out, "}}\n");
 }
 
+static bool has_enough(const struct inspection *in)
+{
+    return in->cli->rows != 0 && in->rows == in->cli->rows;
+}
+
 static enum af_status deliver_points(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
 {
     struct inspection *in = ctx;
@@ -372,15 +376,16 @@ static enum af_status deliver_points(void *ctx, void *scratch, const struct af_i
         in->bad_rows++;
     }
     const struct af_points *points = block->points;
-    for (size_t row = 0; points != NULL && row < points->row_count; row++) {
-        if (points->series[row] == UINT32_MAX || (in->cli->rows != 0 && in->rows == in->cli->rows))
+    for (size_t row = 0; points != NULL && row < points->row_count && !has_enough(in); row++) {
+        if (points->series[row] == UINT32_MAX)
             continue;
         point_json(&in->out, points, row);
         in->rows++;
         if (in->out.len > 1 << 20)
             AF_TRY(flush(in, err));
     }
-    return flush(in, err);
+    AF_TRY(flush(in, err));
+    return has_enough(in) ? af_fail(err, AF_ECANCELED, "enough rows") : AF_OK; /* inspect_lines knows what is meant */
 }
 
 static enum af_status inspect_lines(struct inspection *in, const char *what, struct af_ingest_options *options, struct af_error *err)
@@ -391,7 +396,10 @@ static enum af_status inspect_lines(struct inspection *in, const char *what, str
     options->workers = 1;
     bool is_sample = strcmp(what, "sample") == 0;
     struct af_ingest_stage stage = { .ctx = in, .deliver = is_sample ? deliver_points : NULL };
-    AF_TRY(af_ingest_run(options, &stage, &totals, err));
+    enum af_status status = af_ingest_run(options, &stage, &totals, err);
+    if (status == AF_ECANCELED && is_sample && has_enough(in))
+        return AF_OK;
+    AF_TRY(status);
     if (!is_sample)
         (void)printf(in->cli->json ? "{\"rows\":%" PRIu64 ",\"bad_rows\":%" PRIu64 ",\"columns\":[]}\n"
                                    : "%" PRIu64 " points, %" PRIu64 " bad lines\n",

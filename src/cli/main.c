@@ -12,6 +12,9 @@ int main(int argc, char **argv)
     int status = af_cli_parse(argc, argv, &cli, &command);
     if (status < 0)
         status = command->run(&cli);
+    struct af_error err;
+    if (af_cli_out(AF_SLICE_LIT(""), &err) != AF_OK && status == AF_EXIT_DONE) /* what printf left behind */
+        status = af_cli_fail(&cli, &err);
     af_cli_done(&cli);
     return status;
 }

@@ -8,9 +8,7 @@ enum { QUERY_BYTES_MAX = 16 << 20 };
 static enum af_status print(void *ctx, struct af_slice bytes, struct af_error *err)
 {
     (void)ctx;
-    if (fwrite(bytes.ptr, 1, bytes.len, stdout) != bytes.len)
-        return af_fail(err, AF_EIO, "standard output cannot be written");
-    return AF_OK;
+    return af_cli_out(bytes, err);
 }
 
 static enum af_status run(struct af_cli *cli, bool is_flux, struct af_error *err)

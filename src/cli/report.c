@@ -42,9 +42,10 @@ void af_cli_json_verify(struct af_buf *out, const struct af_verify_result *r)
                   "{\"equal\":%s,\"series\":%" PRIu64 ",\"points\":%" PRIu64 ",\"values\":%" PRIu64 ",\"digest\":\"%s\","
                   "\"source_values\":%" PRIu64 ",\"doubles\":%" PRIu64 ",\"other_points\":%" PRIu64
                   ",\"differing_days\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"extra\":%" PRIu64 ",\"differing\":%" PRIu64
-                  ",\"differences\":[",
+                  ",\"files_bad\":%" PRIu64 ",\"row_groups_lost\":%" PRIu64 ",\"differences\":[",
                   r->is_equal ? "true" : "false", r->series, r->points, r->values, r->digest, r->source_values,
-                  r->source_doubles, r->other_points, r->differing_days, r->missing, r->extra, r->differing);
+                  r->source_doubles, r->other_points, r->differing_days, r->missing, r->extra, r->differing, r->source.files_bad,
+                  r->source.parts_lost);
     for (size_t i = 0; i < r->difference_count; i++) {
         if (i != 0)
             af_buf_append_char(out, ',');
@@ -80,6 +81,9 @@ void af_cli_print_verify(const struct af_cli *cli, const struct af_verify_result
         for (size_t i = 0; i < r->difference_count; i++)
             print_difference(cli, &r->differences[i]);
     }
+    if (r->source.files_bad + r->source.parts_lost != 0)
+        af_cli_say(cli, "but %" PRIu64 " files and %" PRIu64 " row groups of the sources could not be read: nothing is said of those",
+                   r->source.files_bad, r->source.parts_lost);
     if (r->source_doubles != 0)
         af_cli_say(cli, "%" PRIu64 " values of the sources were overwritten by a later row with the same series and time",
                    r->source_doubles);
@@ -87,10 +91,7 @@ void af_cli_print_verify(const struct af_cli *cli, const struct af_verify_result
 
 enum af_status af_cli_write_report(const struct af_cli *cli, struct af_slice json, struct af_error *err)
 {
-    if (cli->json) {
-        (void)fwrite(json.ptr, 1, json.len, stdout);
-        if (fflush(stdout) != 0)
-            return af_fail(err, AF_EIO, "standard output cannot be written");
-    }
-    return cli->report != NULL ? af_file_write_atomic(cli->report, json, false, err) : AF_OK;
+    if (cli->report != NULL)
+        AF_TRY(af_file_write_atomic(cli->report, json, false, err));
+    return cli->json ? af_cli_out(json, err) : AF_OK;
 }

@@ -1,7 +1,10 @@
 /* say.c - words for people, and the exit status that goes with a failure. */
 #include "base/numbers.h"
 #include "cli/cli.h"
+#include "os/clock.h"
 #include <stdarg.h>
+
+enum { STDOUT = 1 };
 
 void af_cli_say(const struct af_cli *cli, const char *fmt, ...)
 {
@@ -28,6 +31,15 @@ int af_cli_fail(const struct af_cli *cli, const struct af_error *err)
 {
     (void)fprintf(stderr, "afluxo %s: %s\n", cli->program_command, err->message);
     return err->status == AF_ECANCELED ? AF_EXIT_INTERRUPTED : AF_EXIT_FAILED;
+}
+
+enum af_status af_cli_out(struct af_slice bytes, struct af_error *err)
+{
+    if (fwrite(bytes.ptr, 1, bytes.len, stdout) == bytes.len && fflush(stdout) == 0)
+        return AF_OK;
+    if (af_reader_is_gone(STDOUT))
+        af_end_by_sigpipe();
+    return af_fail(err, AF_EIO, "standard output cannot be written: is its disk full?");
 }
 
 void af_cli_print_count(char *out, size_t cap, uint64_t value)

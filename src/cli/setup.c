@@ -92,9 +92,10 @@ enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const c
     struct af_remote_options options = { .url = target, .bucket = cli->bucket != NULL ? cli->bucket : default_bucket,
                                          .org = cli->org, .token = cli->token, .user = cli->user, .password = password,
                                          .force_flux = cli->force_flux,
+                                         .shard_duration_s = cli->shard_duration_ms / 1000,
                                          .http = { .skip_verify = cli->insecure, .ca_file = cli->ca_file,
-                                                   .stall_timeout_ms = (uint32_t)cli->timeout_ms,
-                                                   .connect_timeout_ms = (uint32_t)cli->timeout_ms } };
+                                                   .stall_timeout_ms = af_cli_ms(cli->timeout_ms),
+                                                   .connect_timeout_ms = af_cli_ms(cli->timeout_ms) } };
     AF_TRY(influx_version(cli->influx_version, &options.version, err));
     if (options.bucket == NULL)
         return af_fail(err, AF_EINVAL, "which bucket? Say --bucket NAME, or set INFLUX_BUCKET_NAME");
@@ -117,6 +118,18 @@ uint64_t af_cli_source_bytes(const struct af_source_list *list)
     for (size_t i = 0; i < list->count; i++)
         sum += list->items[i].bytes;
     return sum;
+}
+
+uint32_t af_cli_ms(uint64_t ms)
+{
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+int af_cli_source_status(const struct af_ingest_totals *t)
+{
+    if (t->files != 0 && t->files_bad == t->files)
+        return AF_EXIT_FAILED;
+    return t->rows_rejected + t->files_bad + t->parts_lost != 0 ? AF_EXIT_REJECTED : AF_EXIT_DONE;
 }
 
 const char *af_cli_scratch_dir(void)
@@ -149,19 +162,19 @@ static enum af_status open_map(struct af_cli *cli, struct af_cli_sources *s, str
 }
 
 /* About what a worker, with its batch, and a lane, with its queue and batches, take. */
-enum { WORKER_BYTES = 16 << 20, MEMORY_DEFAULT = 128 << 20 };
+enum { WORKER_BYTES = 16 << 20 };
 
 static unsigned worker_count(const struct af_cli *cli)
 {
     if (cli->workers != 0)
         return cli->workers < AF_WORKERS_MAX ? (unsigned)cli->workers : AF_WORKERS_MAX;
-    uint64_t memory = cli->memory != 0 ? cli->memory : MEMORY_DEFAULT;
+    uint64_t memory = cli->memory != 0 ? cli->memory : AF_MEMORY_DEFAULT;
     uint64_t fit = memory / 2 / WORKER_BYTES;
     unsigned cpus = af_cpu_count();
     return fit < 1 ? 1 : fit < cpus ? (unsigned)fit : cpus;
 }
 
-static enum af_status fill_ingest(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
+enum af_status af_cli_open_mapping(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
 {
     out->override = (struct af_map_override){ .measurement = cli->measurement, .time_zone = cli->time_zone };
     AF_TRY(open_map(cli, out, err));
@@ -183,7 +196,7 @@ enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *ou
     struct af_source_keep keep = { .scratch_dir = af_cli_scratch_dir(),
                                    .are_tables = cli->dataset != NULL || cli->mapping != NULL || cli->infer,
                                    .must_repeat = cli->verify || strcmp(cli->program_command, "verify") == 0 };
-    enum af_status status = fill_ingest(cli, out, err);
+    enum af_status status = af_cli_open_mapping(cli, out, err);
     if (status == AF_OK)
         status = af_source_list_keep(&out->list, &keep, err);
     if (status != AF_OK)

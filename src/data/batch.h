@@ -159,4 +159,6 @@ struct af_buf;
 void af_batch_print_json(struct af_buf *out, const struct af_batch *batch, size_t row, size_t column);
 /* A whole row as one JSON object. */
 void af_batch_print_row_json(struct af_buf *out, const struct af_batch *batch, size_t row);
+/* The same for dead letters, so that the row can be read back as what it was: see batch_json.c. */
+void af_batch_print_row_letter(struct af_buf *out, const struct af_batch *batch, size_t row);
 #endif

@@ -272,7 +272,7 @@ static enum af_status fill_window(struct af_feed *feed, struct af_error *err)
         feed->window_len -= feed->window_at;
         feed->window_at = 0;
     }
-    if (feed->window_len == feed->window_cap) {
+    if (feed->window_len + 1 == feed->window_cap) {
         if (feed->window_cap >= AF_LP_LINE_BYTES_MAX)
             return af_fail(err, AF_ELIMIT, "line %llu is longer than %d bytes", (unsigned long long)feed->lines_done + 1,
                            (int)AF_LP_LINE_BYTES_MAX);
@@ -282,11 +282,14 @@ static enum af_status fill_window(struct af_feed *feed, struct af_error *err)
         feed->window = window;
         feed->window_cap *= 2;
     }
-    size_t got = 0;
-    AF_TRY(af_source_input_read(&feed->input, feed->window + feed->window_len, feed->window_cap - feed->window_len, &got, err));
-    feed->window_len += got;
-    feed->bytes_read += got;
-    feed->input_ended = got == 0;
+    do { /* a pipe gives little at a time */
+        size_t room = feed->window_cap - feed->window_len - 1;
+        size_t got = 0;
+        AF_TRY(af_source_input_read(&feed->input, feed->window + feed->window_len, room, &got, err));
+        feed->window_len += got;
+        feed->bytes_read += got;
+        feed->input_ended = got == 0;
+    } while (!feed->input_ended && feed->window_len + 1 < feed->window_cap && af_source_input_is_ready(&feed->input));
     return AF_OK;
 }
 
@@ -305,17 +308,25 @@ static size_t count_newlines(struct af_slice text)
     return count;
 }
 
-/* The longest run of whole lines in the window. The last one counts only when the input has ended: its end may be inside a quoted
- * string that goes on. A unit ends with the line that reaches its border, and a block with it: where a unit begins must not depend on
- * how the bytes came, or a resumed run could skip lines. */
+/* Is the line that begins at `at` whole, though nothing follows it yet? Not if its last newline is inside a quoted string, which shows
+ * when something follows. The window keeps a byte free for this. */
+static bool ends_here(char *text, size_t len, size_t at)
+{
+    text[len] = 'x';
+    return af_lp_line_end((struct af_slice){ text, len + 1 }, at) == len;
+}
+
+/* The longest run of whole lines in the window. A unit ends with the line that reaches its border, and a block with it: where a unit
+ * begins must not depend on how the bytes came, or a resumed run could skip lines. */
 static struct stretch whole_lines(const struct af_feed *feed)
 {
-    struct af_slice text = { feed->window + feed->window_at, feed->window_len - feed->window_at };
+    char *window = feed->window + feed->window_at;
+    struct af_slice text = { window, feed->window_len - feed->window_at };
     uint64_t newlines_max = AF_UNIT_ROWS - feed->lines_done % AF_UNIT_ROWS;
     struct stretch s = { 0 };
     for (size_t count = 0; s.bytes < text.len && !s.is_full;) {
         size_t end = af_lp_line_end(text, s.bytes);
-        if (end == text.len && !feed->input_ended)
+        if (end == text.len && !feed->input_ended && !ends_here(window, text.len, s.bytes))
             break;
         s.newlines += count_newlines((struct af_slice){ text.ptr + s.bytes, end - s.bytes });
         s.bytes = end;

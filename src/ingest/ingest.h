@@ -9,6 +9,7 @@
  */
 #ifndef AF_INGEST_INGEST_H
 #define AF_INGEST_INGEST_H
+#include "format/json/json.h"
 #include "format/lp/lp.h"
 #include "format/parquet/parquet.h"
 #include "map/map.h"
@@ -96,6 +97,7 @@ struct af_ingest_stage {
 
 struct af_ingest_totals {
     uint64_t files, files_bad;
+    uint64_t parts_lost, rows_lost;   /* row groups that could not be read, in files that went on */
     uint64_t rows_read, rows_rejected, rows_empty, points;
     uint64_t bytes_done;              /* of the sources, by how far they are read */
 };
@@ -130,6 +132,38 @@ AF_MUST_CHECK enum af_status af_ingest_run(const struct af_ingest_options *optio
 /* The mapping a file would get, for --dry-run and inspect. Free it. */
 AF_MUST_CHECK enum af_status af_ingest_map_for(const struct af_ingest_options *options, const struct af_source *source,
                                                struct af_map **out, struct af_error *err);
+
+/* --- dead letters, read back --------------------------------------------------------------------------------------------- */
+
+struct af_letter {
+    const char *file;               /* where it came from; "": it does not say */
+    uint32_t row_group;
+    uint64_t row;
+    const char *column;             /* NULL: none */
+    const char *reason;
+    struct af_slice line;           /* line protocol in ns that the store refused; no memory: it is not that */
+    const struct af_json *row_data; /* a row that became no point, an object; NULL: it is not that */
+    struct af_slice raw;            /* what could not even be a row; may have no memory */
+    bool is_damaged;                /* of line or row_data, some bytes were no UTF-8 and are lost: U+FFFD stands for them */
+};
+struct af_letters;
+AF_MUST_CHECK enum af_status af_letters_open(const char *path, struct af_letters **out, struct af_error *err);
+/* The next entry, in `arena` with all it points to; NULL at the end. AF_ECORRUPT names the line; a last line torn by a crash is none. */
+AF_MUST_CHECK enum af_status af_letters_next(struct af_letters *letters, struct af_arena *arena, struct af_letter **out,
+                                             struct af_error *err);
+void af_letters_close(struct af_letters *letters); /* NULL is fine */
+
+/* `each` of the files at `path`: itself, or of a directory the dead-letters-*.jsonl (not those that were retried: *.retried). */
+AF_MUST_CHECK enum af_status af_letters_find(const char *path, enum af_status (*each)(void *ctx, const char *path, struct af_error *err),
+                                             void *ctx, struct af_error *err);
+
+/* Rows as a table again. `like`: the schema of the file they came from, NULL if it is not to be had. Rows make a batch together when
+ * each fits the schema of the first; arena and letters live as long as what is made of them. */
+AF_MUST_CHECK enum af_status af_letter_schema(const struct af_letter *letter, const struct af_schema *like, struct af_arena *arena,
+                                              struct af_schema *out, struct af_error *err);
+bool af_letter_fits(const struct af_letter *letter, const struct af_schema *like, const struct af_schema *schema);
+AF_MUST_CHECK enum af_status af_letters_batch(struct af_letter *const *letters, size_t count, const struct af_schema *schema,
+                                              struct af_arena *arena, struct af_batch *out, struct af_error *err);
 
 /* --- the journal --------------------------------------------------------------------------------------------------------- */
 

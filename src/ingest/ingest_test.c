@@ -468,7 +468,7 @@ AF_TEST(lines_of_a_slow_pipe_do_not_wait_for_more)
     struct af_source_list list;
     struct af_error err;
     AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
-    write_later(args[0], "m v=1 1\nm v=2 2\nm v=|3 3\n|m v=4 4", 100);
+    write_later(args[0], "m v=1 1\nm v=2 2\n|m t=\"a\n|\" 3\n|m v=4 4", 100);
     struct slow_seen seen = { 0 };
     struct af_ingest_options options = { .sources = &list, .workers = 1 };
     struct af_ingest_stage stage = { .ctx = &seen, .deliver = count_blocks };

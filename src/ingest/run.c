@@ -20,7 +20,8 @@ struct run {
     bool is_exhausted;     /* under feed_lock */
 
     struct af_mutex turn_lock;
-    struct af_cond turn_cond; /* the turn moved, a worker ended, the run failed */
+    struct af_cond turn_cond; /* the turn moved, the run failed: for workers */
+    struct af_cond end_cond;  /* a worker ended: for the supervisor, who must not wake with every block */
     uint64_t turn;
     unsigned running;
     _Atomic bool has_failed;
@@ -187,6 +188,8 @@ static void count(struct run *run, const struct af_feed_item *item, const struct
     struct af_ingest_totals *t = &run->totals;
     t->files += block->source_ends;
     t->files_bad += block->source_ends && block->source_is_bad;
+    t->parts_lost += item->is_bad && !item->source_ends;
+    t->rows_lost += item->rows_lost;
     t->rows_read += block->rows;
     t->rows_rejected += block->rejects.count;
     t->rows_empty += block->rows_empty;
@@ -321,7 +324,7 @@ static void worker_main(void *ctx)
     }
     af_mutex_lock(&w->run->turn_lock);
     w->run->running--;
-    af_cond_broadcast(&w->run->turn_cond);
+    af_cond_signal(&w->run->end_cond);
     af_mutex_unlock(&w->run->turn_lock);
 }
 
@@ -356,7 +359,7 @@ static void supervise(struct run *run)
     int64_t next = af_clock_mono_ns();
     while (run->running != 0) {
         next += 200 * INT64_C(1000000);
-        while (run->running != 0 && af_cond_wait_until(&run->turn_cond, &run->turn_lock, next))
+        while (run->running != 0 && af_cond_wait_until(&run->end_cond, &run->turn_lock, next))
             continue;
         struct af_ingest_totals now = run->totals;
         if (o->progress != NULL && run->running != 0) {
@@ -406,6 +409,7 @@ enum af_status af_ingest_run(const struct af_ingest_options *options, const stru
     af_mutex_init(&run.feed_lock);
     af_mutex_init(&run.turn_lock);
     af_cond_init(&run.turn_cond);
+    af_cond_init(&run.end_cond);
     start_workers(&run, workers, count);
     supervise(&run);
     for (unsigned i = 0; i < count; i++) {
@@ -416,6 +420,7 @@ enum af_status af_ingest_run(const struct af_ingest_options *options, const stru
     af_feed_free(run.feed);
     af_free(workers);
     *out = run.totals;
+    af_cond_done(&run.end_cond);
     af_cond_done(&run.turn_cond);
     af_mutex_done(&run.turn_lock);
     af_mutex_done(&run.feed_lock);

@@ -420,7 +420,7 @@ static enum af_status row_as_json(struct map_run *run, size_t row, struct af_sli
 {
     struct af_buf *scratch = &run->mapper->scratch;
     af_buf_clear(scratch);
-    af_batch_print_row_json(scratch, run->batch, row);
+    af_batch_print_row_letter(scratch, run->batch, row);
     AF_TRY(af_buf_check(scratch, "a rejected row", run->err));
     char *copy = af_arena_copy(run->arena, af_buf_slice(scratch));
     if (copy == NULL)

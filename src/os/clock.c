@@ -8,6 +8,7 @@
 #include "base/calendar.h"
 #include "base/prng.h"
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -93,6 +94,22 @@ bool af_interrupted(void)
 const bool *af_interrupt_flag(void)
 {
     return &interrupted;
+}
+
+bool af_reader_is_gone(int fd)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLERR) != 0;
+}
+
+void af_end_by_sigpipe(void)
+{
+    sigset_t all;
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_UNBLOCK, &all, NULL);
+    (void)raise(SIGPIPE);
+    _exit(128 + SIGPIPE);
 }
 
 bool af_tty_is(int fd)

@@ -17,6 +17,11 @@ bool af_interrupted(void);
 /* The same flag, to be handed to calls that poll a `cancel`. */
 const bool *af_interrupt_flag(void);
 
+/* Nobody reads the pipe or socket `fd` any more. */
+bool af_reader_is_gone(int fd);
+/* End the process at once, as writing to such a pipe ends programs that do not ignore SIGPIPE: without a word. */
+void af_end_by_sigpipe(void) __attribute__((noreturn));
+
 bool af_tty_is(int fd);
 unsigned af_tty_columns(int fd); /* 80 if unknown */
 

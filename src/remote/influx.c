@@ -9,6 +9,7 @@
 #include "net/url.h"
 #include "remote/remote_int.h"
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { URL_BYTES_MAX = 64 << 10, BODY_BYTES_MAX = 64 << 20, TEXTS_BYTES_MAX = 1 << 20 };
@@ -223,17 +224,20 @@ static enum af_status create_v1(struct remote *remote, struct af_error *err)
     af_buf_init(&text, URL_BYTES_MAX);
     af_buf_append_str(&text, "CREATE DATABASE ");
     remote_append_quoted(&text, af_slice_of(remote->database));
-    if (remote->policy != NULL) {
+    if (remote->policy == NULL) {
+        af_buf_append_str(&text, " WITH DURATION INF REPLICATION 1");
+    } else {
         af_buf_append_str(&text, "; CREATE RETENTION POLICY ");
         remote_append_quoted(&text, af_slice_of(remote->policy));
         af_buf_append_str(&text, " ON ");
         remote_append_quoted(&text, af_slice_of(remote->database));
         af_buf_append_str(&text, " DURATION INF REPLICATION 1");
     }
+    af_buf_printf(&text, " SHARD DURATION %" PRIu64 "s", remote->shard_s);
     enum af_status status = af_buf_check(&text, "a query", err);
     if (status == AF_OK)
         status = iql_run(remote, af_buf_slice(&text), NULL, &nothing, NULL, err);
-    if (status == AF_ECONFLICT) /* the policy is there, with another duration: what was asked for exists */
+    if (status == AF_ECONFLICT) /* it is there, with other durations: what was asked for exists */
         status = AF_OK;
     af_buf_done(&text);
     return status;
@@ -288,7 +292,9 @@ static enum af_status create_v2(struct remote *remote, struct remote_conn *conn,
     af_json_append_string(&conn->body, org);
     af_buf_append_str(&conn->body, ",\"name\":");
     af_json_append_string(&conn->body, af_slice_of(remote->bucket));
-    af_buf_append_str(&conn->body, ",\"retentionRules\":[]}");
+    af_buf_printf(&conn->body,
+                  ",\"retentionRules\":[{\"type\":\"expire\",\"everySeconds\":0,\"shardGroupDurationSeconds\":%" PRIu64 "}]}",
+                  remote->shard_s);
     AF_TRY(af_buf_check(&conn->body, "a request", err));
     enum af_status status = ask(remote, conn, "POST", af_buf_slice(&conn->body), err);
     return conn->answer.status == 422 ? AF_OK : status; /* made by somebody else meanwhile */
@@ -453,6 +459,7 @@ enum af_status af_remote_open(const struct af_remote_options *options, struct af
     remote->force_flux = options->force_flux;
     remote->no_gzip = options->no_gzip;
     remote->scan_window_ns = options->scan_window_ns;
+    remote->shard_s = options->shard_duration_s != 0 ? options->shard_duration_s : AF_REMOTE_SHARD_S;
     enum af_status status = open_as(remote, options, err);
     if (status != AF_OK) {
         influx_close(&remote->base);

@@ -11,6 +11,13 @@
 #include "net/http.h"
 #include "store/store.h"
 
+/*
+ * What is made here is for history: years of rows at once. With the server's own week a file of a year opens 53 shards and a register
+ * that goes back to 1926 more than a thousand, each with its files, its index and its first write: the moment in which InfluxDB's
+ * cache can mislay points (docs/formats/influxdb-http.md).
+ */
+#define AF_REMOTE_SHARD_S (UINT64_C(52) * 7 * 86400)
+
 enum af_influx_version { AF_INFLUX_AUTO, AF_INFLUX_1, AF_INFLUX_2 };
 struct af_remote_options {
     const char *url;           /* http(s)://host:port[/prefix] */
@@ -22,6 +29,7 @@ struct af_remote_options {
     enum af_influx_version version;
     bool force_flux;           /* scans in Flux even where InfluxQL would do (tests, buckets without DBRP) */
     bool no_gzip;
+    uint64_t shard_duration_s; /* of what af_store_create makes; 0: AF_REMOTE_SHARD_S */
     struct af_http_options http;
     uint64_t scan_window_ns;   /* a scan asks for this much time at once; 0: chosen from the data's density */
 };

@@ -54,6 +54,7 @@ struct remote {
     bool force_flux;
     bool no_gzip;
     uint64_t scan_window_ns;
+    uint64_t shard_s;
     char version[80];
     _Atomic int has_dbrp;     /* enum remote_dbrp */
     struct af_mutex lock;

@@ -377,7 +377,8 @@ AF_TEST(buckets_of_2x_are_made_and_listed)
     struct af_store *store = open_with((struct af_remote_options){ .url = af_peer_url(peer), .bucket = "new", .org = "o",
                                                                    .token = "t", .version = AF_INFLUX_2 });
     AF_CHECK_OK(af_store_create(store, &err), err);
-    AF_CHECK(was_sent(peer, "\r\n\r\n{\"orgID\":\"00aa\",\"name\":\"new\",\"retentionRules\":[]}"));
+    AF_CHECK(was_sent(peer, "\r\n\r\n{\"orgID\":\"00aa\",\"name\":\"new\",\"retentionRules\":[{\"type\":\"expire\","
+                             "\"everySeconds\":0,\"shardGroupDurationSeconds\":31449600}]}"));
     struct af_stream *stream;
     struct af_arena arena;
     struct af_batch *batch;
@@ -634,11 +635,33 @@ static struct af_store *open_bucket(void *ctx)
     return store;
 }
 
+static void run_contract(const char *name)
+{
+    af_store_contract(&(struct af_contract){ .name = name, .open = open_bucket, .oracle = open_memory, .is_v2 = true,
+                                             .has_unsigned = true, .is_flux = force_flux });
+}
+
+static bool has_influxdb2(void)
+{
+    if (getenv("AFLUXO_TEST_INFLUXDB2") != NULL)
+        return true;
+    printf("note: not tested against InfluxDB 2.x; set AFLUXO_TEST_INFLUXDB2, AFLUXO_TEST_INFLUXDB2_TOKEN and _ORG\n");
+    return false;
+}
+
 AF_TEST(influxdb2_keeps_the_contract)
 {
-    if (getenv("AFLUXO_TEST_INFLUXDB2") == NULL) {
-        printf("note: not tested against InfluxDB 2.x; set AFLUXO_TEST_INFLUXDB2, AFLUXO_TEST_INFLUXDB2_TOKEN and _ORG\n");
+    if (!has_influxdb2())
         return;
-    }
-    af_store_contract(&(struct af_contract){ .name = "remote 2.x", .open = open_bucket, .is_v2 = true, .has_unsigned = true });
+    force_flux = false;
+    run_contract("remote 2.x");
+}
+
+AF_TEST(influxdb2_keeps_the_contract_in_flux)
+{
+    if (!has_influxdb2())
+        return;
+    force_flux = true;
+    run_contract("remote 2.x, Flux");
+    force_flux = false;
 }

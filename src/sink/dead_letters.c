@@ -18,8 +18,6 @@
 #include "sink/sink_int.h"
 #include <stdio.h>
 
-static const size_t LETTER_BYTES_MAX = (size_t)6 * AF_LP_LINE_BYTES_MAX + (1 << 20); /* every byte escaped as \u00XX */
-
 /* --- is it one JSON object? ---------------------------------------------------------------------------------------------- */
 
 struct shape {
@@ -152,7 +150,7 @@ enum af_status af_dead_letters_open(struct af_dead_letters *dead, const char *di
     memcpy(dead->dir, dir, len + 1);
     (void)snprintf(dead->path, cap, "%s/dead-letters-%s.jsonl", dir, run_id);
     af_mutex_init(&dead->lock);
-    af_buf_init(&dead->line, LETTER_BYTES_MAX);
+    af_buf_init(&dead->line, AF_LETTER_BYTES_MAX);
     return AF_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <assert.h>
 
 enum { SLOTS = AF_VERIFY_TABLE_ENTRIES * 2 };
+static const size_t LETTER_ARENA_BYTES_MAX = (size_t)2 << 30; /* of one letter: as text, as a tree and as a point */
 
 struct af_value_bits af_value_bits(const struct af_column *column, size_t row)
 {
@@ -152,9 +153,10 @@ void af_day_keys_done(struct af_day_keys *keys)
 
 /* --- refused values ------------------------------------------------------------------------------------------------------ */
 
-static uint64_t refused_key(uint64_t series, int64_t time_ns, uint64_t field_hash)
+static uint64_t refused_key(uint64_t series, int64_t time_ns, uint64_t field_hash, struct af_value_bits value)
 {
     uint64_t h = af_hash_mix(series ^ af_hash_mix((uint64_t)time_ns) ^ field_hash * 0x9e3779b97f4a7c15ULL);
+    h = af_hash_mix(h + af_hash_mix(value.bits + 0xd6e8feb86659fd93ULL * (value.type + 1u)));
     return h != 0 ? h : 1;
 }
 
@@ -193,36 +195,48 @@ static enum af_status refused_points(struct af_refused *r, const struct af_point
         for (size_t row = 0; row < points->row_count; row++) {
             if (points->series[row] == UINT32_MAX || !af_column_has(&field->column, row))
                 continue;
-            struct af_slice key = points->set->keys.keys[points->series[row]];
-            AF_TRY(refused_add(r, refused_key(af_name_hash(key), points->time_ns[row], field_hash), err));
+            uint64_t series = af_name_hash(points->set->keys.keys[points->series[row]]);
+            AF_TRY(refused_add(r, refused_key(series, points->time_ns[row], field_hash, af_value_bits(&field->column, row)), err));
         }
     }
     return AF_OK;
 }
 
-enum af_status af_refused_load(struct af_refused *refused, struct af_slice lines, struct af_error *err)
+static enum af_status refused_file(struct af_refused *r, const char *path, struct af_lp_parser *parser, struct af_arena *arena,
+                                   struct af_error *err)
+{
+    struct af_letters *letters;
+    AF_TRY(af_letters_open(path, &letters, err));
+    enum af_status status;
+    struct af_letter *letter = NULL;
+    while ((status = af_letters_next(letters, arena, &letter, err)) == AF_OK && letter != NULL) {
+        struct af_points points = { 0 };
+        size_t used = 0;
+        if (letter->line.len != 0)
+            status = af_lp_parse(parser, letter->line, true, arena, &points, NULL, &used, err);
+        if (status == AF_OK)
+            status = refused_points(r, &points, err);
+        if (status != AF_OK)
+            break;
+        af_arena_reset(arena);
+    }
+    af_letters_close(letters);
+    return status;
+}
+
+enum af_status af_refused_load(struct af_refused *refused, const struct af_verify_options *options, struct af_error *err)
 {
     *refused = (struct af_refused){ 0 };
-    if (lines.len == 0)
+    if (options->dead_letter_count == 0)
         return AF_OK;
     struct af_lp_parser *parser;
-    struct af_lp_parse_options options = { .precision = AF_PRECISION_NS, .allow_unsigned = true };
-    AF_TRY(af_lp_parser_new(&options, &parser, err));
+    struct af_lp_parse_options lp = { .precision = AF_PRECISION_NS, .allow_unsigned = true };
+    AF_TRY(af_lp_parser_new(&lp, &parser, err));
     struct af_arena arena;
-    af_arena_init(&arena, AF_BATCH_ARENA_BYTES_MAX);
+    af_arena_init(&arena, LETTER_ARENA_BYTES_MAX);
     enum af_status status = AF_OK;
-    for (size_t at = 0; at < lines.len && status == AF_OK;) {
-        struct af_points points;
-        size_t used = 0;
-        struct af_slice rest = { lines.ptr + at, lines.len - at };
-        status = af_lp_parse(parser, rest, true, &arena, &points, NULL, &used, err);
-        if (status == AF_OK)
-            status = refused_points(refused, &points, err);
-        af_arena_reset(&arena);
-        if (used == 0)
-            break;
-        at += used;
-    }
+    for (size_t i = 0; i < options->dead_letter_count && status == AF_OK; i++)
+        status = refused_file(refused, options->dead_letters[i], parser, &arena, err);
     af_arena_done(&arena);
     af_lp_parser_free(parser);
     return status;
@@ -234,11 +248,12 @@ void af_refused_done(struct af_refused *refused)
     *refused = (struct af_refused){ 0 };
 }
 
-bool af_refused_has(const struct af_refused *refused, uint64_t series, int64_t time_ns, uint64_t field_hash)
+bool af_refused_has(const struct af_refused *refused, uint64_t series, int64_t time_ns, uint64_t field_hash,
+                    struct af_value_bits value)
 {
     if (refused->count == 0)
         return false;
-    uint64_t key = refused_key(series, time_ns, field_hash);
+    uint64_t key = refused_key(series, time_ns, field_hash, value);
     size_t at = (size_t)key & (refused->slot_count - 1);
     while (refused->slots[at] != 0 && refused->slots[at] != key)
         at = (at + 1) & (refused->slot_count - 1);

@@ -123,7 +123,7 @@ static enum af_status collect_row(struct collector *c, const struct af_points *p
         struct af_value_bits v = af_value_bits(column, row);
         struct record record = { series, time_ns, af_name_hash(points->fields[f].name), v.bits,
                                  order << 8 | v.type };
-        if (af_refused_has(&c->exact->refused, series, time_ns, record.field))
+        if (af_refused_has(&c->exact->refused, series, time_ns, record.field, v))
             continue;
         AF_TRY(collect(c, &record, err));
     }
@@ -362,7 +362,7 @@ static void free_collectors(struct exact *e)
 static enum af_status collect_both(struct exact *e, const struct af_slice *measurements, size_t measurement_count,
                                    int64_t start_ns, int64_t stop_ns, struct af_error *err)
 {
-    AF_TRY(af_refused_load(&e->refused, e->options->refused_lines, err));
+    AF_TRY(af_refused_load(&e->refused, e->options, err));
     struct af_ingest_options ingest = *e->options->ingest;
     ingest.bad_source = NULL; /* the first pass has told of them */
     ingest.mapped = NULL;

@@ -190,9 +190,10 @@ static enum af_status source_work(void *ctx, void *scratch, const struct af_inge
             if (entry == NULL || !af_column_has(column, row))
                 continue;
             int64_t time_ns = floor_time(verify, points->time_ns[row]);
-            if (af_refused_has(&verify->refused, entry->series, time_ns, field_hash))
+            struct af_value_bits value = af_value_bits(column, row);
+            if (af_refused_has(&verify->refused, entry->series, time_ns, field_hash, value))
                 continue;
-            af_day_sum_add(entry, time_ns, field_hash, af_value_bits(column, row));
+            af_day_sum_add(entry, time_ns, field_hash, value);
             side->values++;
         }
     }
@@ -462,7 +463,7 @@ static enum af_status compare(struct verify *v, const struct range *range, struc
 
 static enum af_status run(struct verify *v, struct range *range, struct af_verify_result *out, struct af_error *err)
 {
-    AF_TRY(af_refused_load(&v->refused, v->options->refused_lines, err));
+    AF_TRY(af_refused_load(&v->refused, v->options, err));
     AF_TRY(read_sources(v, range, out, err));
     AF_TRY(read_store(v, range, err));
     return compare(v, range, out, err);

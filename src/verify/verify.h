@@ -19,7 +19,8 @@ struct af_verify_options {
     const struct af_ingest_options *ingest;  /* sources, mapping, workers, cancel */
     struct af_store *store;
     int64_t precision_ns;                    /* source times are floored to it, as the migration wrote them; 0: 1 */
-    struct af_slice refused_lines;           /* line protocol in ns that the store refused; may be empty */
+    const char *const *dead_letters;         /* files of a migration: the lines in them that the store refused are not expected there */
+    size_t dead_letter_count;
     const char *scratch_dir;                 /* NULL: /tmp, or TMPDIR given by the caller */
     /* From several threads. values_all 0: not known yet. */
     void (*progress)(void *ctx, const char *what, uint64_t values_done, uint64_t values_all);

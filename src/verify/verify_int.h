@@ -117,12 +117,14 @@ AF_MUST_CHECK enum af_status af_verify_scan(const struct af_verify_options *opti
                                             enum af_status (*each)(void *ctx, const struct af_batch *batch, struct af_error *err),
                                             void *ctx, struct af_error *err);
 
-/* Values the store refused: hashes of (series, time, field). Empty unless there were any. */
+/* Values the store refused: hashes of (series, time, field, value). The value counts too: of a point that the sources hold twice, one may
+ * have been refused and the other kept. Empty unless there were any. */
 struct af_refused {
     uint64_t *slots;
     size_t slot_count, count;
 };
-AF_MUST_CHECK enum af_status af_refused_load(struct af_refused *refused, struct af_slice lines, struct af_error *err);
+AF_MUST_CHECK enum af_status af_refused_load(struct af_refused *refused, const struct af_verify_options *options, struct af_error *err);
 void af_refused_done(struct af_refused *refused);
-bool af_refused_has(const struct af_refused *refused, uint64_t series, int64_t time_ns, uint64_t field_hash);
+bool af_refused_has(const struct af_refused *refused, uint64_t series, int64_t time_ns, uint64_t field_hash,
+                    struct af_value_bits value);
 #endif

@@ -82,8 +82,12 @@ static void verify(struct scene *s, const char *refused, struct af_verify_result
     const char *args[] = { path };
     AF_CHECK_OK(af_source_list_make(args, 1, &s->list, &err), err);
     struct af_ingest_options ingest = { .sources = &s->list, .workers = 2 };
-    struct af_verify_options options = { .ingest = &ingest, .store = s->store, .scratch_dir = af_test_dir(),
-                                         .refused_lines = af_slice_of(refused) };
+    char letters[256];
+    const char *dead[] = { letters };
+    snprintf(letters, sizeof letters, "%s/dead-letters-x.jsonl", af_test_dir());
+    AF_CHECK_OK(af_file_write_atomic(letters, af_slice_of(refused), false, &err), err);
+    struct af_verify_options options = { .ingest = &ingest, .store = s->store, .scratch_dir = af_test_dir(), .dead_letters = dead,
+                                         .dead_letter_count = 1 };
     AF_CHECK_OK(af_verify_run(&options, out, &err), err);
     af_source_list_done(&s->list);
     af_store_close(s->store);
@@ -180,7 +184,20 @@ AF_TEST(refused_lines_are_left_out)
     scene_init(&s);
     both(&s, "m v=1 1\n");
     af_buf_append_str(&s.source, "m v=7 2\n");
-    verify(&s, "m v=7 2\n", &r);
+    verify(&s, "{\"line\":\"m v=7 2\"}\n{\"raw\":\"x\"}\n{\"line\":\"m v=1 1, torn", &r);
+    AF_CHECK(r.is_equal);
+    AF_CHECK_INT(r.values, 1);
+}
+
+/* The sources hold the point twice, in two types: one was refused, the other is there. */
+AF_TEST(a_refused_value_does_not_hide_the_one_that_was_kept)
+{
+    struct scene s;
+    struct af_verify_result r;
+    scene_init(&s);
+    both(&s, "m v=2.5 1\n");
+    af_buf_append_str(&s.source, "m v=1i 1\n");
+    verify(&s, "{\"line\":\"m v=1i 1\"}\n", &r);
     AF_CHECK(r.is_equal);
     AF_CHECK_INT(r.values, 1);
 }

@@ -20,6 +20,7 @@ struct af_contract {
     void *ctx;
     bool is_v2;                            /* judges bad lines as InfluxDB 2.x */
     bool has_unsigned;
+    bool is_flux;                          /* read in Flux: no empty strings, no carriage returns, not the last nanosecond */
 };
 void af_store_contract(const struct af_contract *contract);
 

@@ -30,6 +30,8 @@ struct af_slice af_json_string(const struct af_json *object, const char *key);  
 bool af_json_i64(const struct af_json *node, int64_t *out);                       /* node may be NULL */
 bool af_json_f64(const struct af_json *node, double *out);
 
+void af_json_append(struct af_buf *out, const struct af_json *json); /* the tree as text, numbers as they were written */
+
 /* --- events -------------------------------------------------------------------------------------------------------------- */
 /* Called in document order; numbers as written. Returning anything but AF_OK stops the parse with that status. Slices live for
  * the call only. */

@@ -207,7 +207,7 @@ static enum af_status take_piece(struct column *column, size_t at, size_t count,
     if (present < count)
         spread(column, at, count, present);
     reader->page_left -= (uint32_t)count;
-    return AF_OK;
+    return reader->page_left == 0 ? af_pq_values_end(reader, err) : AF_OK;
 }
 
 /* --- the column -------------------------------------------------------------------------------------------------------------- */

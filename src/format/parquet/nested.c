@@ -156,7 +156,7 @@ static enum af_status load_block(struct af_pq_nested *nested, uint32_t leaf, str
     show_values(b, reader, present);
     reader->page_left -= (uint32_t)n;
     b->len = n;
-    return AF_OK;
+    return reader->page_left == 0 ? af_pq_values_end(reader, err) : AF_OK;
 }
 
 /* Make sure that the next slot is there to be looked at; at the end of the chunk there is none. */

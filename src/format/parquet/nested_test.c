@@ -159,14 +159,14 @@ AF_TEST(levels_that_contradict_each_other)
     ints(&m, "011", 1, "111", 1, 3);
     check_refused(&m, 2, AF_ECORRUPT, "its levels end before the row does");
 
-    for (unsigned i = 0; i < 3; i++) { /* neighbours disagree: on repetition, on presence, on the level of what is absent */
+    for (int i = 0; i < 3; i++) { /* neighbours disagree: on repetition, on presence, on the level of what is absent */
         static const char *const second[][2] = { { "00", "22" }, { "01", "20" }, { "01", "00" } };
         make_begin(&m);
         make_group(&m, "g", AF_PQ_REPEATED, 2, MAKE_NONE);
         make_leaf(&m, "x", AF_PQ_INT32, AF_PQ_OPTIONAL, MAKE_NONE);
         make_leaf(&m, "y", AF_PQ_INT32, AF_PQ_OPTIONAL, MAKE_NONE);
         ints(&m, "01", 1, "22", 2, 2);
-        ints(&m, second[i][0], 1, second[i][1], 2, 2);
+        ints(&m, second[i][0], 1, second[i][1], 2, 2 - i);
         check_refused(&m, 1, AF_ECORRUPT, "levels do not fit those of its neighbour");
     }
 }

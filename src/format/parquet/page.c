@@ -330,12 +330,23 @@ static enum af_status open_data_v1(struct af_pq_reader *reader, const struct pag
     return open_levels_v1(&reader->def, page->def_encoding, reader->page_slots, out, *out_end, err);
 }
 
+/* Levels that can only be 0 take no bytes; some writers store them all the same, as one run. */
+static bool says_nothing(const struct af_pq_reader *reader, const uint8_t *src, size_t len)
+{
+    const uint8_t *at = src;
+    uint64_t run;
+    return len == 0 || (af_uvarint_read(&at, src + len, &run) && at == src + len && run == (uint64_t)reader->page_slots << 1);
+}
+
 static enum af_status open_data_v2(struct af_pq_reader *reader, const struct page *page, const uint8_t *stored, const uint8_t **out,
                                    const uint8_t **out_end, struct af_error *err)
 {
     const int64_t levels = (int64_t)page->rep_bytes + page->def_bytes;
     if (page->rep_bytes < 0 || page->def_bytes < 0 || levels > page->stored_size || levels > page->raw_size)
         return af_fail(err, AF_ECORRUPT, "levels of %d and %d bytes in a page of %d", page->rep_bytes, page->def_bytes, page->stored_size);
+    if ((reader->leaf->rep == 0 && !says_nothing(reader, stored, (size_t)page->rep_bytes)) ||
+        (reader->leaf->def == 0 && !says_nothing(reader, stored + page->rep_bytes, (size_t)page->def_bytes)))
+        return af_fail(err, AF_ECORRUPT, "levels of %d and %d bytes in a column that has none", page->rep_bytes, page->def_bytes);
     if (page->null_count < 0 || page->null_count > page->slots || (reader->leaf->def == 0 && page->null_count != 0))
         return af_fail(err, AF_ECORRUPT, "a page with %d nulls among %d values", page->null_count, page->slots);
     if (page->row_count < 0 || page->row_count > page->slots || (reader->leaf->rep == 0 && page->row_count != page->slots))

@@ -354,6 +354,9 @@ void af_pq_dict_done(struct af_pq_dict *dict);
 AF_MUST_CHECK enum af_status af_pq_values_read(struct af_pq_reader *reader, size_t count, struct af_pq_vec *vec, size_t at,
                                                struct af_error *err);
 AF_MUST_CHECK enum af_status af_pq_values_skip(struct af_pq_reader *reader, size_t count, struct af_error *err);
+/* The last value of the page is taken: nothing may be left. Else levels, encoding or type are not what the headers say; those have
+ * no checksum. */
+AF_MUST_CHECK enum af_status af_pq_values_end(const struct af_pq_reader *reader, struct af_error *err);
 /* Codes of the first `count` rows to bytes. */
 AF_MUST_CHECK enum af_status af_pq_vec_decode(struct af_pq_vec *vec, const struct af_dict *dict, size_t count, struct af_error *err);
 

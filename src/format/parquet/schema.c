@@ -186,6 +186,8 @@ static void parse_element(struct af_thrift *in, struct element *out)
     apply_converted(node, converted);
     if (logical.logical == AF_PQ_LOGICAL_NONE)
         return;
+    if (logical.unit != 0 && node->unit != 0 && node->logical == logical.logical && node->unit != logical.unit)
+        af_thrift_fault(in, "a column's time has two units: one of its two annotations is damaged");
     if (logical.logical == AF_PQ_LOGICAL_DECIMAL)
         node->scale = logical.scale, node->precision = logical.precision;
     node->logical = logical.logical;

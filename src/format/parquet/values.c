@@ -612,6 +612,18 @@ enum af_status af_pq_values_read(struct af_pq_reader *reader, size_t count, stru
     return read_floats(reader, count, vec->f64 + at, err);
 }
 
+/* Booleans and dictionary ids end with a group that is filled up, the others exactly. */
+enum af_status af_pq_values_end(const struct af_pq_reader *reader, struct af_error *err)
+{
+    const struct af_pq_values *values = &reader->values;
+    const bool is_exact = (values->source == AF_PQ_SOURCE_PLAIN && reader->leaf->form != AF_PQ_FORM_BOOL) ||
+                          values->source == AF_PQ_SOURCE_LENGTHS || values->source == AF_PQ_SOURCE_PREFIXES;
+    if (!is_exact || values->at == values->end)
+        return AF_OK;
+    return af_fail(err, AF_ECORRUPT, "%zu bytes are left after the last value of the page: its header or the schema is damaged",
+                   (size_t)(values->end - values->at));
+}
+
 static enum af_status skip_block(struct af_pq_reader *reader, size_t count, struct af_error *err)
 {
     uint32_t ids[AF_PQ_BLOCK];

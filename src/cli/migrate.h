@@ -1,0 +1,61 @@
+/*
+ * migrate.h - a migration under way: what migrate.c (the stage), retry.c (dead letters taken up again) and migration.c (opening, state
+ * directory, result) share.
+ *
+ *     STATE/lock          one run at a time
+ *     STATE/target        whose blocks the spool holds
+ *     STATE/journal       settled units of the last migration
+ *     STATE/spool/        what the server has not taken yet
+ *     STATE/dead-letters/ one file a migration
+ */
+#ifndef AF_CLI_MIGRATE_H
+#define AF_CLI_MIGRATE_H
+#include "base/limits.h"
+#include "cli/cli.h"
+#include <stdatomic.h>
+
+struct bad_part {
+    uint64_t first_row;
+    char reason[sizeof((struct af_error *)0)->message + 64];
+};
+
+struct migration {
+    struct af_cli *cli;
+    struct af_cli_sources sources;
+    struct af_store *store;
+    struct af_sink *sink;
+    struct af_file *lock;             /* of the state directory */
+    struct af_journal *journal;
+    struct af_progress *progress;
+    uint32_t lanes;
+    enum af_precision precision;      /* of the text to the sink: ns, whatever the sources say */
+    char state[AF_PATH_BYTES_MAX];
+    char dead_letters[AF_PATH_BYTES_MAX];
+    char run_id[AF_RUN_ID_BYTES];     /* a resumed run keeps that of the first */
+    char letters[AF_PATH_BYTES_MAX + 128]; /* the dead letters' file of this run_id */
+    uint64_t letters_before;          /* what the interrupted runs put there */
+    /* under the turn */
+    struct af_sink_unit *unit;
+    uint64_t unit_id;
+    _Atomic uint64_t *last_parts;     /* by source: flag << 32 | part + 1 of its last unit, 0 until that is known */
+    bool has_bad;                     /* `bad` waits until its unit is open */
+    struct bad_part bad;              /* what bad_source said */
+    bool was_resumed;
+    uint64_t bad_before;              /* bad files of the part that an earlier run did */
+    struct af_ingest_totals totals;
+    _Atomic bool journal_failed;
+    struct af_error journal_error;
+    int64_t start_ns;
+};
+
+/* `lanes` 0: as the command line says. */
+void migration_init(struct migration *m, struct af_cli *cli, uint32_t lanes);
+/* Store and state directory, locked; then journal and sink as well. */
+AF_MUST_CHECK enum af_status migration_open_state(struct migration *m, struct af_error *err);
+AF_MUST_CHECK enum af_status migration_open_sink(struct migration *m, struct af_error *err);
+/* All of it, and where to go on. */
+AF_MUST_CHECK enum af_status migration_open(struct migration *m, struct af_error *err);
+void migration_close(struct migration *m);
+/* The end: words, verification if asked for, JSON and report. Returns the exit status. */
+int migration_finish(struct migration *m);
+#endif
