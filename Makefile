@@ -131,7 +131,7 @@ test:
 	@BUILD=$(BUILD) tools/test.sh core
 check-extra:
 	@tools/install.sh core influxdb test extra
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory -j$$(nproc) all benches
 	@BUILD=$(BUILD) tools/test.sh extra
 check-all:
 	@$(MAKE) --no-print-directory test

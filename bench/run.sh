@@ -11,7 +11,7 @@ core=${BENCH_CORE:-1}
 pin() { taskset -c "$core" "$@"; }
 calc() { awk "BEGIN { $1 }"; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf a / b < 10 ? "%.1f" : "%.0f", a / b; else printf "?" }'; }
-millions() { awk -v a="$1" 'BEGIN { printf "%.1f M", a / 1e6 }'; }
+millions() { awk -v a="$1" 'BEGIN { if (a < 1e6) printf "%.0f k", a / 1e3; else printf "%.1f M", a / 1e6 }'; }
 row() { printf '| %-46s | %-12s | %-62s | %s |\n' "$@"; }
 measure() { python3 bench/measure.py "$@"; }
 # Rows or bytes per second of a peer, or nothing if it is not there.
@@ -92,7 +92,7 @@ for file in pyarrow-int96 pyarrow duckdb; do
         "the column of floats: $share % of it"
 done
 numbers=$(pin "$BUILD/bench/numbers_bench")
-number() { awk -v field="$1" -F'  +' '/^17 digits/ { for (i = 1; i <= NF; i++) if (index($i, field) == 1) { split($i, word, / +/); print word[2] } }' <<<"$numbers"; }
+number() { awk -v field="$1" '/^17 digits/ { for (i = 1; i < NF; i++) if ($i == field) print $(i + 1) }' <<<"$numbers"; }
 share() { awk -v part="$1" -v all="$(sed -nE 's/.*, ([0-9.]+) ns a line.*/\1/p' <<<"$2")" 'BEGIN { printf "%.0f of %.0f ns a line", part, all }'; }
 encode=$(pin "$BUILD/bench/encode_bench" | head -n 1)
 row "columns to line protocol" "$(grep -oE '[0-9.]+ GB/s' <<<"$encode" | head -n 1)" "${encode#*bytes; }" "printing the float: $(share "$(number print)" "$encode")"

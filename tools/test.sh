@@ -56,6 +56,7 @@ core)
 extra)
     PYTHON=${VENV:-build/venv}/bin/python
     suite clang make --no-print-directory BUILD="$BUILD" clang-suite
+    suite bench bench/run.sh --quick
     for f in test/conformance/test_*.py; do suite "$(basename "$f" .py)" python_suite "$f"; done
     ;;
 esac

@@ -43,6 +43,7 @@ enum af_limits {
     AF_SINK_BATCH_BYTES = 4 << 20,   /* bytes of a request before compression, by default */
     AF_SINK_QUEUE_BLOCKS = 4,        /* blocks waiting for one lane */
     AF_HTTP_ANSWER_BYTES_MAX = 8 << 20, /* an answer that is kept whole */
+    AF_REMOTE_WEEKS_MAX = 100000,    /* weeks whose first write a remote store remembers */
     AF_JSON_DEPTH_MAX = 64,          /* nesting of JSON read from others */
 
     /* ingest and verify */

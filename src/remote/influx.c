@@ -325,6 +325,7 @@ static void influx_close(struct af_store *store)
         conn_free(remote->idle);
         remote->idle = next;
     }
+    remote_first_done(&remote->first);
     af_mutex_done(&remote->lock);
     af_arena_done(&remote->arena);
     af_free(remote);
@@ -454,6 +455,7 @@ enum af_status af_remote_open(const struct af_remote_options *options, struct af
         return af_fail_nomem(err, "a remote store");
     af_arena_init(&remote->arena, TEXTS_BYTES_MAX);
     af_mutex_init(&remote->lock);
+    remote_first_init(&remote->first);
     remote->base = (struct af_store){ .ops = &influx_ops };
     remote->http = options->http;
     remote->force_flux = options->force_flux;

@@ -4,6 +4,7 @@
  *     influx.c     opening, version, connections, create, ping
  *     verdict.c    what an answer means
  *     write.c      line protocol out
+ *     first.c      who makes a shard
  *     influxql.c   chunked JSON answers as events of rows
  *     scan.c       a scan in InfluxQL, window by window
  *     annotated.c  annotated CSV as events of rows
@@ -12,7 +13,7 @@
  *     query.c      native query text, straight through
  *
  * Threads: a call takes a connection out of the pool (or makes one) and gives it back; everything else in `remote` is
- * constant after opening, but for has_dbrp, which only ever goes from unknown to known.
+ * constant after opening, but for has_dbrp, which only ever goes from unknown to known, and `first`, which has its own lock.
  */
 #ifndef AF_REMOTE_INT_H
 #define AF_REMOTE_INT_H
@@ -40,6 +41,26 @@ struct remote_conn {
     struct remote_conn *next;
 };
 
+/* --- first writes (first.c) --------------------------------------------------------------------------------------------------- */
+
+struct remote_weeks {
+    int64_t *items; /* ascending */
+    size_t count, cap;
+    int64_t *room;  /* for these and the known ones together */
+};
+struct remote_first {
+    struct af_mutex lock;
+    struct af_cond cond;
+    bool is_taken;             /* the turn */
+    struct remote_weeks known;
+};
+void remote_first_init(struct remote_first *first);
+void remote_first_done(struct remote_first *first);
+/* May wait. `weeks` (zeroed) gets the weeks this write is the first to reach; if there are any, it has the turn. `leave` in any case. */
+AF_MUST_CHECK enum af_status remote_first_enter(struct remote_first *first, const struct af_write *write, struct remote_weeks *weeks,
+                                                struct af_error *err);
+void remote_first_leave(struct remote_first *first, struct remote_weeks *weeks, bool is_done);
+
 struct remote {
     struct af_store base;
     struct af_arena arena;    /* of the texts below */
@@ -59,6 +80,7 @@ struct remote {
     _Atomic int has_dbrp;     /* enum remote_dbrp */
     struct af_mutex lock;
     struct remote_conn *idle;
+    struct remote_first first;
 };
 
 static inline struct remote *remote_of(struct af_store *store)

@@ -46,9 +46,9 @@ static enum af_status write_on(struct remote *remote, struct remote_conn *conn, 
     return AF_OK;
 }
 
-enum af_status remote_write(struct af_store *store, const struct af_write *write, struct af_write_answer *out, struct af_error *err)
+static enum af_status write_now(struct remote *remote, const struct af_write *write, struct af_write_answer *out,
+                                struct af_error *err)
 {
-    struct remote *remote = remote_of(store);
     struct remote_conn *conn = NULL;
     struct af_write_answer answer = { 0 };
     AF_TRY(remote_take(remote, &conn, err));
@@ -59,5 +59,16 @@ enum af_status remote_write(struct af_store *store, const struct af_write *write
     remote_give(remote, conn, is_well);
     if (status == AF_OK)
         *out = answer;
+    return status;
+}
+
+enum af_status remote_write(struct af_store *store, const struct af_write *write, struct af_write_answer *out, struct af_error *err)
+{
+    struct remote *remote = remote_of(store);
+    struct remote_weeks weeks = { 0 };
+    enum af_status status = remote_first_enter(&remote->first, write, &weeks, err);
+    if (status == AF_OK)
+        status = write_now(remote, write, out, err);
+    remote_first_leave(&remote->first, &weeks, status == AF_OK && out->verdict == AF_WRITE_DONE);
     return status;
 }

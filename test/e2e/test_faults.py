@@ -342,6 +342,9 @@ class Killed(Faults):
             self.expect(r, REJECTED)
             self.check(sources, bad, good, db=db, state=state)
             self.check_spool_is_empty(state)
+            # once more: nothing is left to do, and the dead letters of all those runs are remembered
+            r = self.afluxo(REJECTED, *command, "--resume", "--verify", binary=lib.RELEASE)
+            self.assertEqual((r.json["resumed"], r.json["rows_read"], r.json["verified"]["equal"]), (True, 0, True))
             if proxy is not None:
                 proxy.set_sick(True)
             if kills >= kills_all:
