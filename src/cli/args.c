@@ -146,7 +146,8 @@ bool af_cli_parse_count(const char *text, uint64_t *out)
 
 bool af_cli_parse_duration_ms(const char *text, uint64_t *out)
 {
-    static const struct unit units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 6e4 }, { "h", 36e5 }, { "d", 864e5 }, { "w", 6048e5 }, { NULL, 0 } };
+    static const struct unit units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 6e4 }, { "h", 36e5 }, { "d", 864e5 },
+                                         { "w", 6048e5 }, { NULL, 0 } };
     return scaled(text, units, out);
 }
 

@@ -7,7 +7,8 @@
 
 const struct af_cli_command af_cli_commands[] = {
     { "migrate", "SOURCE... --to URL", "move Parquet, ONS CSV or line protocol into InfluxDB and prove it arrived",
-      "to create shard-duration " TARGET SOURCES "verify force-flux resume dry-run report workers lanes memory rate batch-lines batch-bytes dead-letters "
+      "to create shard-duration " TARGET SOURCES "verify force-flux resume dry-run report workers lanes memory rate batch-lines "
+      "batch-bytes dead-letters "
       "retry-dead-letters state no-spool spool-bytes patience retry-budget " COMMON,
       "SOURCE is a file, a directory (read recursively), a quoted glob, a FIFO, or - for standard input: line protocol, or a table if "
       "--dataset or --mapping is given. The mapping of "
@@ -28,7 +29,8 @@ const struct af_cli_command af_cli_commands[] = {
       "differences.",
       af_cli_verify },
     { "write", "[FILE|-] --to URL --bucket B", "send line protocol",
-      "to create shard-duration " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state no-spool "
+      "to create shard-duration " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state "
+      "no-spool "
       "spool-bytes patience retry-budget unsigned " COMMON,
       NULL, af_cli_write },
     { "query", "TEXT|- --from URL", "send InfluxQL or Flux to the server as it is", "from lang format " TARGET COMMON, NULL,

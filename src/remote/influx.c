@@ -297,7 +297,10 @@ static enum af_status create_v2(struct remote *remote, struct remote_conn *conn,
                   remote->shard_s);
     AF_TRY(af_buf_check(&conn->body, "a request", err));
     enum af_status status = ask(remote, conn, "POST", af_buf_slice(&conn->body), err);
-    return conn->answer.status == 422 ? AF_OK : status; /* made by somebody else meanwhile */
+    /* 422 says that the name is taken, by somebody who made it meanwhile, or that something else is wrong: only a look tells. */
+    if (status != AF_OK && conn->answer.status == 422 && find_bucket(remote, conn, arena, &is_there, NULL) == AF_OK && is_there)
+        return AF_OK;
+    return status;
 }
 
 static enum af_status influx_create(struct af_store *store, struct af_error *err)
@@ -428,7 +431,7 @@ static enum af_status split_bucket(struct remote *remote, struct af_error *err)
     if (remote->bucket[0] == '\0' || slash == remote->bucket)
         return af_fail(err, AF_EINVAL, "%s: no bucket is named", remote->root);
     if (remote->is_v2 && remote->org[0] == '\0')
-        return af_fail(err, AF_EINVAL, "%s is an InfluxDB 2.x: name the organisation", remote->root);
+        return af_fail(err, AF_EINVAL, "%s is an InfluxDB 2.x: say --org NAME, or set INFLUX_ORG", remote->root);
     remote->database = remote->bucket;
     if (slash == NULL || slash[1] == '\0')
         return AF_OK;

@@ -105,12 +105,15 @@ static enum af_status status_of(int http)
     }
 }
 
-static const char *advice_of(enum af_status status, int http)
+static const char *advice_of(const struct remote *remote, enum af_status status, int http, const char *words)
 {
     switch (status) {
-    case AF_EUNAUTH: return ": give a valid token (2.x) or user and password (1.x)";
+    case AF_EUNAUTH:
+        return remote->is_v2 ? ": give a valid token, by --token-file or INFLUX_TOKEN"
+                             : ": give a valid user and password, by --user and --password-file";
     case AF_EDENIED: return ": this token or user has no right to it; ask for one that may read and write this bucket";
-    case AF_ENOTFOUND: return ": check the names, or make it with --create";
+    case AF_ENOTFOUND:
+        return has(words, "organization") ? ": check --org; an organisation is not made here" : ": check the name, or make it with --create";
     case AF_EBUSY: return ": it asks for a pause";
     default: return http >= 300 && http <= 399 ? ": it sends us elsewhere; give that address as the URL" : "";
     }
@@ -123,7 +126,7 @@ static enum af_status fail_with(const struct remote *remote, const struct af_htt
     if (status == AF_OK || (status == AF_ELIMIT && answer->status == 429))
         status = status_of(answer->status);
     (void)af_fail(err, status, "%s: %.400s (HTTP %d)%s", remote->base.name, words, answer->status,
-                  advice_of(status, answer->status));
+                  advice_of(remote, status, answer->status, words));
     if (err != NULL)
         err->retry_after_ms = answer->retry_after_ms;
     return status;
@@ -143,7 +146,8 @@ enum af_status remote_judge_text(const struct remote *remote, const char *text, 
     enum af_status status = known_words(text);
     if (status == AF_OK)
         status = AF_EIO;
-    return af_fail(err, status, "%s: the query failed: %.500s%s", remote->base.name, text, advice_of(status, 200));
+    return af_fail(err, status, "%s: the query failed: %.500s%s", remote->base.name, text,
+                   advice_of(remote, status, 200, text));
 }
 
 /* --- writes ------------------------------------------------------------------------------------------------------- */

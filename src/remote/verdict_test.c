@@ -93,6 +93,29 @@ AF_TEST(every_row_of_the_table)
         check_row(&rows[i]);
 }
 
+static bool advises(bool is_v2, int http, const char *body, const char *part)
+{
+    struct remote remote = { .base = { .name = "x" }, .is_v2 = is_v2 };
+    struct af_http_answer answer;
+    struct af_error err = { 0 };
+    af_http_answer_init(&answer);
+    answer.status = http;
+    af_buf_append_str(&answer.body, body);
+    AF_CHECK(remote_judge(&remote, &answer, &err) != AF_OK);
+    af_http_answer_done(&answer);
+    return strstr(err.message, part) != NULL;
+}
+
+AF_TEST(failures_say_what_to_do)
+{
+    AF_CHECK(advises(true, 401, "{\"message\":\"unauthorized access\"}", "--token-file"));
+    AF_CHECK(advises(false, 401, "{\"error\":\"authorization failed\"}", "--password-file"));
+    AF_CHECK(advises(true, 404, "{\"message\":\"bucket \\\"b\\\" not found\"}", "--create"));
+    AF_CHECK(advises(true, 404, "{\"message\":\"organization name \\\"o\\\" not found\"}", "check --org"));
+    AF_CHECK(!advises(true, 404, "{\"message\":\"organization name \\\"o\\\" not found\"}", "--create"));
+    AF_CHECK(advises(true, 302, "", "give that address"));
+}
+
 /* The count stands behind a quoted line that is longer than the reason we keep. */
 AF_TEST(dropped_is_found_behind_long_lines)
 {
