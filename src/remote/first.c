@@ -8,8 +8,8 @@
  *     weeks that a write of ours has reached and was answered      known    any number of requests at once
  *     a request with another week in it                           the turn  one at a time; then its weeks are known
  *
- * The shards of a bucket kept for ever cover whole weeks from Monday on, one or more (Go's zero time was a Monday). Where shards are shorter
- * (retention below half a year) the first of a week is covered and the others are left to luck: history is not loaded there.
+ * The shards of a bucket kept for ever cover whole weeks from Monday on, one or more (Go's zero time was a Monday). Where shards are
+ * shorter (retention below half a year) the first of a week is covered and the others are left to luck: history is not loaded there.
  */
 #include "base/alloc.h"
 #include "base/calendar.h"

@@ -113,7 +113,8 @@ static const char *advice_of(const struct remote *remote, enum af_status status,
                              : ": give a valid user and password, by --user and --password-file";
     case AF_EDENIED: return ": this token or user has no right to it; ask for one that may read and write this bucket";
     case AF_ENOTFOUND:
-        return has(words, "organization") ? ": check --org; an organisation is not made here" : ": check the name, or make it with --create";
+        return has(words, "organization") ? ": check --org; an organisation is not made here"
+                                          : ": check the name, or make it with --create";
     case AF_EBUSY: return ": it asks for a pause";
     default: return http >= 300 && http <= 399 ? ": it sends us elsewhere; give that address as the URL" : "";
     }

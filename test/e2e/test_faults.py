@@ -201,7 +201,7 @@ class MixedFaults(Faults):
     def mixed(self, seed):
         sources, bad, good = self.bad_sources()
         self.seed_types()
-        p = Proxy(self, server, self.ALL, 0.3, seed=SEED * 1000 + seed, slow=0.2, blackhole=5)
+        p = Proxy(self, server, self.ALL, 0.25, seed=SEED * 1000 + seed, slow=0.2, blackhole=5)
         self.OPTIONS = ["--batch-lines", random.Random(seed).choice(["150", "700", "3000"]), "--quiet", "--json"]
         r = self.afluxo(REJECTED, *self.command(sources, p.url, "--timeout", "300ms", "--lanes", str(1 + seed % 4),
                                                 "--workers", str(1 + seed % 3), "--retry-budget", "400ms"))
@@ -219,9 +219,6 @@ class MixedFaults(Faults):
 
     def test_seed_3(self):
         self.mixed(3)
-
-    def test_seed_4(self):
-        self.mixed(4)
 
     def test_verification_through_the_faults(self):
         data, made = self.generate("--to", "2023-01-06", "--plants", "3")
@@ -384,12 +381,12 @@ class Killed(Faults):
             p.set_sick(rng.random() < 0.6)
 
         kills = 0
-        for n in range(6):
+        for n in range(4):
             db, state = f"{self.db}_{n}", f"state{n}"
             lanes = str(rng.choice([1, 2, 5]))
             command = self.command(sources, p.url, "--rate", "15000", "--retry-budget", "30ms", "--patience", "5s", "--lanes", lanes,
                                    db=db, state=state)
-            n_kills, r = self.kill_and_resume(command, rng, 8, low=0.1, between=between)
+            n_kills, r = self.kill_and_resume(command, rng, 7, low=0.1, between=between)
             kills += n_kills
             if r.status == INTERRUPTED:
                 p.set_sick(False)
@@ -400,7 +397,7 @@ class Killed(Faults):
             self.assertEqual(server.count("m", "v", db), keys)
             lowest = server.values("SELECT min(v), max(v) FROM m", db)[0]
             self.assertEqual(lowest[1:], [(files - 1) * 1000000, (files - 1) * 1000000 + keys - 1])
-        self.assertGreater(kills, 15)
+        self.assertGreater(kills, 10)
         self.assertGreater(blocks, 0)
 
 
