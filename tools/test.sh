@@ -15,8 +15,8 @@ suite() {
     local name=$1 start=$SECONDS counts
     shift
     echo "== $name"
-    "$@" >"$log" 2>&1
-    local status=$?
+    "$@" 2>&1 | cat >"$log" # through a pipe: a test that opens /dev/stdout anew must not cut the log
+    local status=${PIPESTATUS[0]}
     counts=$(tail -n 1 "$log" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*$/\1 \2/p')
     [ -n "$counts" ] || counts="0 1"
     set -- $counts

@@ -30,9 +30,8 @@ struct option {
 
 #define AT(field) offsetof(struct af_cli, field)
 static const struct option options[] = {
-    { "to", 0, TEXT, AT(to), "URL|DATE", "the server, http(s)://host:port, else INFLUX_HOST; for generate, the day after the last",
-      NULL },
-    { "from", 0, TEXT, AT(from), "URL|DATE", "the server, http(s)://host:port, else INFLUX_HOST; for generate, the first day", NULL },
+    { "to", 0, TEXT, AT(to), "URL", "the server, http(s)://host:port, else INFLUX_HOST", NULL },
+    { "from", 0, TEXT, AT(from), "URL", "the server, http(s)://host:port, else INFLUX_HOST", NULL },
     { "bucket", 'b', TEXT, AT(bucket), "NAME", "bucket (2.x), or database or database/policy (1.x)", "INFLUX_BUCKET_NAME" },
     { "org", 'o', TEXT, AT(org), "NAME", "organisation (2.x)", "INFLUX_ORG INFLUXDB_V2_ORG" },
     { "token", 't', SECRET, AT(token), "TOKEN", "API token (2.x), better given by --token-file or INFLUX_TOKEN",
@@ -219,28 +218,133 @@ int af_cli_usage_error(const struct af_cli *cli, const char *fmt, ...)
     return AF_EXIT_USAGE;
 }
 
+/* --- what was meant ------------------------------------------------------------------------------------------------------ */
+
+enum { WORD_MAX = 32 };
+
+/* How many letters to put in, leave out or change; words longer than WORD_MAX are far from all. */
+static size_t distance(const char *a, size_t a_len, const char *b)
+{
+    size_t b_len = strlen(b);
+    size_t row[WORD_MAX + 1];
+    if (a_len > WORD_MAX || b_len > WORD_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 0; i < a_len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < b_len; j++) {
+            size_t best = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            row[j + 1] = diagonal + 1 < best ? diagonal + 1 : best;
+        }
+    }
+    return row[b_len];
+}
+
+struct guess {
+    const char *word;
+    size_t len;
+    const char *best;
+    size_t best_distance; /* no further away is a guess */
+};
+
+static void consider(struct guess *guess, const char *name)
+{
+    size_t away = distance(guess->word, guess->len, name);
+    if (away < guess->best_distance) {
+        guess->best = name;
+        guess->best_distance = away;
+    }
+}
+
+static int unknown_option(const struct af_cli *cli, const struct af_cli_command *command, const char *word)
+{
+    size_t dashes = strspn(word, "-");
+    struct guess guess = { word + dashes, strcspn(word + dashes, "="), NULL, dashes == 2 ? 3 : 0 };
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (takes(command, options[i].name))
+            consider(&guess, options[i].name);
+    if (guess.best != NULL)
+        return af_cli_usage_error(cli, "%s has no option %s; did you mean --%s?", command->name, word, guess.best);
+    return af_cli_usage_error(cli, "%s has no option %s", command->name, word);
+}
+
+static int unknown_command(const struct af_cli *cli, const char *word)
+{
+    struct guess guess = { word, strlen(word), NULL, 3 };
+    for (const struct af_cli_command *c = af_cli_commands; c->name != NULL; c++)
+        consider(&guess, c->name);
+    if (guess.best != NULL)
+        return af_cli_usage_error(cli, "there is no command \"%s\"; did you mean %s?", word, guess.best);
+    return af_cli_usage_error(cli, "there is no command \"%s\"", word);
+}
+
 /* --- help ---------------------------------------------------------------------------------------------------------------- */
 
-static void print_option(const struct option *option)
+enum { HELP_COLUMNS = 100, HELP_LEFT = 35 };
+
+/* Words of `text` in lines that begin at column `indent`, where the cursor is already. */
+static void print_wrapped(const char *text, size_t indent)
 {
+    size_t at = indent;
+    while (*text != '\0') {
+        size_t len = strcspn(text, " \n");
+        if (at > indent && at + 1 + len > HELP_COLUMNS) {
+            (void)printf("\n%*s", (int)indent, "");
+            at = indent;
+        }
+        at += (size_t)printf("%s%.*s", at > indent ? " " : "", (int)len, text);
+        text += len;
+        if (*text == '\n') {
+            (void)printf("\n%*s", (int)indent, "");
+            at = indent;
+        }
+        text += *text != '\0';
+    }
+    (void)putchar('\n');
+}
+
+/* What some commands call differently. */
+static struct option as_for(const struct option *option, const struct af_cli_command *command)
+{
+    struct option own = *option;
+    if (strcmp(command->name, "generate") == 0 && option->offset == AT(from)) {
+        own.argument = "DATE";
+        own.help = "the first day";
+    } else if (strcmp(command->name, "generate") == 0 && option->offset == AT(to)) {
+        own.argument = "DATE";
+        own.help = "the day after the last";
+    } else if (strcmp(command->name, "convert") == 0 && option->offset == AT(output)) {
+        own.letter = 'o';
+    }
+    return own;
+}
+
+static void print_option(const struct option *option, const struct af_cli_command *command)
+{
+    const struct option own = as_for(option, command);
+    const char letter[] = { '-', own.letter, ',', '\0' };
     char left[64];
-    if (option->letter != 0)
-        (void)snprintf(left, sizeof left, "-%c, --%s %s", option->letter, option->name,
-                       option->argument != NULL ? option->argument : "");
-    else
-        (void)snprintf(left, sizeof left, "    --%s %s", option->name, option->argument != NULL ? option->argument : "");
-    (void)printf("  %-32s %s\n", left, option->help);
+    (void)snprintf(left, sizeof left, "  %3s --%s %s", own.letter != 0 ? letter : "", own.name,
+                   own.argument != NULL ? own.argument : "");
+    (void)printf("%-*s", HELP_LEFT, left);
+    print_wrapped(own.help, HELP_LEFT);
 }
 
 static void print_command_help(const struct af_cli_command *command)
 {
     (void)printf("afluxo %s %s\n\n%s.\n", command->name, command->synopsis, command->about);
-    if (command->details != NULL)
-        (void)printf("\n%s\n", command->details);
+    if (command->details != NULL) {
+        (void)putchar('\n');
+        print_wrapped(command->details, 0);
+    }
     (void)puts("\nOptions:");
     for (size_t i = 0; i < OPTION_COUNT; i++)
         if (takes(command, options[i].name))
-            print_option(&options[i]);
+            print_option(&options[i], command);
 }
 
 static void print_help(FILE *to)
@@ -449,7 +553,7 @@ static int take_option(struct af_cli *cli, struct words *w, const struct af_cli_
         value = word[2] != '\0' ? word + 2 : NULL;
     }
     if (option == NULL || !takes(command, option->name))
-        return af_cli_usage_error(cli, "%s has no option %s", command->name, word);
+        return unknown_option(cli, command, word);
     return take_value(cli, w, option, value);
 }
 
@@ -493,7 +597,7 @@ static int early(int argc, char **argv, struct af_cli *cli, const struct af_cli_
             return -1;
         }
     }
-    return af_cli_usage_error(cli, "there is no command \"%s\"", argv[1]);
+    return unknown_command(cli, argv[1]);
 }
 
 static int parse_known(int argc, char **argv, struct af_cli *out, const struct af_cli_command *command)

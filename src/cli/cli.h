@@ -70,6 +70,7 @@ void af_cli_warn(const char *fmt, ...) AF_PRINTF(1, 2);
 int af_cli_fail(const struct af_cli *cli, const struct af_error *err); /* prints "afluxo: ...", and gives the exit status */
 /* To standard output. Where its reader is gone (`| head`), the process ends as other tools end: by SIGPIPE, without a word. */
 AF_MUST_CHECK enum af_status af_cli_out(struct af_slice bytes, struct af_error *err);
+const char *af_cli_plural(uint64_t count);                              /* "s", or "" for one */
 void af_cli_print_count(char *out, size_t cap, uint64_t value);        /* 12,345,678 */
 void af_cli_print_bytes(char *out, size_t cap, uint64_t bytes);        /* 12.3 MB */
 
@@ -116,6 +117,7 @@ AF_MUST_CHECK enum af_status af_cli_write_report(const struct af_cli *cli, struc
 AF_MUST_CHECK enum af_status af_cli_run_verify(struct af_cli *cli, const struct af_cli_sources *sources, struct af_store *store,
                                                const char *dead_letters, struct af_verify_result *out, struct af_error *err);
 
+int af_cli_list_datasets(void);
 int af_cli_migrate(struct af_cli *cli);
 int af_cli_retry(struct af_cli *cli); /* migrate --retry-dead-letters */
 int af_cli_write(struct af_cli *cli);

@@ -18,10 +18,14 @@ const struct af_cli_command af_cli_commands[] = {
       "stopped; doing a part twice is harmless, because the same point overwrites itself.\n\nWith --retry-dead-letters, refused "
       "lines are sent "
       "once more and rejected rows go through the mapping once more (with --mapping or --dataset, through that one). What is refused "
-      "again is in the new dead letters; the old files are renamed to *.retried.",
+      "again is in the new dead letters; the old files are renamed to *.retried.\n\nFor example:\n"
+      "afluxo migrate curva_carga_ho/ --to http://localhost:8086 --org ons-energy --create --verify",
       af_cli_migrate },
     { "convert", "SOURCE... [-o FILE]", "print sources as line protocol, without a server",
-      "output " SOURCES "workers " COMMON, NULL, af_cli_convert },
+      "output " SOURCES "workers " COMMON,
+      "What migrate would send, one point a line, in the order of the sources. Rows that cannot be a point are named on standard "
+      "error, with file, row and reason.",
+      af_cli_convert },
     { "verify", "SOURCE... --to URL", "prove that a server holds exactly what the sources say",
       "to " TARGET SOURCES "report workers dead-letters force-flux " COMMON,
       "Both sides are read whole. Per series and UTC day, the number of values and an order-independent digest over (time, field, "
@@ -32,11 +36,18 @@ const struct af_cli_command af_cli_commands[] = {
       "to create shard-duration " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state "
       "no-spool "
       "spool-bytes patience retry-budget unsigned " COMMON,
-      NULL, af_cli_write },
-    { "query", "TEXT|- --from URL", "send InfluxQL or Flux to the server as it is", "from lang format " TARGET COMMON, NULL,
+      "Reads standard input unless FILE is given. Times are in --precision, nanoseconds unless given; lines without one get the "
+      "time of the start.", af_cli_write },
+    { "query", "TEXT|- --from URL", "send InfluxQL or Flux to the server as it is", "from lang format " TARGET COMMON,
+      "The answer is printed as the server gives it. For example:\n"
+      "afluxo query 'SELECT mean(demand_mw) FROM consumption_data GROUP BY region' --from http://localhost:8086 --bucket energy_data",
       af_cli_query },
     { "inspect", "schema|stats|sample|mapping SOURCE", "show what is in a Parquet, CSV or line-protocol file",
-      "rows dataset mapping infer precision " COMMON, NULL, af_cli_inspect },
+      "rows dataset mapping infer precision " COMMON,
+      "schema: columns and types, for Parquet codec and encodings too. stats: rows, and nulls, least and greatest value of each column, by "
+      "reading all of it. sample: the first --rows rows, a JSON object each. mapping: what would become measurement, tags, fields "
+      "and time; as YAML, to be changed and given back with --mapping.",
+      af_cli_inspect },
     { "generate", "ons --out DIR", "make ONS-shaped Parquet files, the same for the same seed",
       "out from to plants step seed codec bad-rows-every " COMMON, NULL, af_cli_generate },
     { "completion", "bash|zsh|fish", "print a completion script for a shell", "help", NULL, af_cli_completion },

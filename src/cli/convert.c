@@ -92,11 +92,13 @@ static int result(struct conversion *c, const struct af_ingest_totals *t)
     char rows[32], points[32];
     af_cli_print_count(rows, sizeof rows, t->rows_read);
     af_cli_print_count(points, sizeof points, t->points);
-    af_cli_say(c->cli, "%" PRIu64 " files, %s rows read, %s points, %" PRIu64 " rows rejected, %" PRIu64 " empty", t->files, rows,
-               points, t->rows_rejected, t->rows_empty);
-    if (t->files_bad + t->parts_lost != 0)
-        af_cli_say(c->cli, "%" PRIu64 " files and %" PRIu64 " row groups (%" PRIu64 " rows) could not be read", t->files_bad,
-                   t->parts_lost, t->rows_lost);
+    af_cli_say(c->cli, "%" PRIu64 " file%s, %s rows read, %s points, %" PRIu64 " rows rejected, %" PRIu64 " empty", t->files,
+               af_cli_plural(t->files), rows, points, t->rows_rejected, t->rows_empty);
+    if (t->files_bad != 0)
+        af_cli_say(c->cli, "%" PRIu64 " file%s could not be read", t->files_bad, af_cli_plural(t->files_bad));
+    if (t->parts_lost != 0)
+        af_cli_say(c->cli, "%" PRIu64 " row group%s (%" PRIu64 " rows) could not be read", t->parts_lost, af_cli_plural(t->parts_lost),
+                   t->rows_lost);
     return af_cli_source_status(t);
 }
 

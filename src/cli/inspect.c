@@ -15,6 +15,7 @@
 struct column_stats {
     uint64_t nulls, invalid;
     bool has_range;
+    bool is_number;               /* of a CSV file's text: every value so far is one, and min_f, max_f are theirs */
     struct af_buf min, max;       /* of text, cut */
     int64_t min_i, max_i;
     double min_f, max_f;
@@ -38,6 +39,16 @@ static void range_text(struct column_stats *s, struct af_slice text)
         keep_text(&s->min, text);
     if (!s->has_range || af_slice_cmp(cut, af_buf_slice(&s->max)) > 0)
         keep_text(&s->max, text);
+}
+
+static void range_number(struct column_stats *s, struct af_slice text)
+{
+    double value;
+    s->is_number = s->is_number && af_f64_parse(text, &value);
+    if (!s->is_number)
+        return;
+    s->min_f = !s->has_range || value < s->min_f ? value : s->min_f;
+    s->max_f = !s->has_range || value > s->max_f ? value : s->max_f;
 }
 
 #define RANGE(lo, hi, value)                                                                                 \
@@ -76,6 +87,7 @@ static void range_value(struct column_stats *s, const struct af_column *column, 
     case AF_TYPE_STRING:
     case AF_TYPE_BYTES:
     case AF_TYPE_JSON:
+        range_number(s, af_column_text(column, row));
         range_text(s, af_column_text(column, row));
         break;
     }
@@ -206,23 +218,40 @@ static enum af_status stats_batch(struct inspection *in, void *ctx, const struct
     return AF_OK;
 }
 
+/* CSV has only text. A column that holds nothing but numbers is shown as numbers: as text, 9 is more than 10. */
+static struct af_schema as_numbers(const struct af_schema *schema, const struct column_stats *stats, struct af_field *fields)
+{
+    for (size_t c = 0; c < schema->field_count; c++) {
+        fields[c] = schema->fields[c];
+        if (stats[c].is_number && stats[c].has_range)
+            fields[c].type = AF_TYPE_F64;
+    }
+    return (struct af_schema){ schema->field_count, fields };
+}
+
 static enum af_status do_stats(struct inspection *in, struct af_error *err)
 {
     const struct af_schema *schema = in->stream->schema;
     struct af_arena arena;
     af_arena_init(&arena, 64 << 20);
     struct column_stats *stats = af_arena_zero(&arena, schema->field_count, sizeof *stats);
-    if (stats == NULL && schema->field_count != 0)
-        return af_arena_fail(&arena, schema->field_count * sizeof *stats, "statistics", err);
+    struct af_field *fields = af_arena_array(&arena, schema->field_count, sizeof *fields);
+    if ((stats == NULL || fields == NULL) && schema->field_count != 0) {
+        enum af_status full = af_arena_fail(&arena, schema->field_count * sizeof *stats, "statistics", err);
+        af_arena_done(&arena);
+        return full;
+    }
     for (size_t c = 0; c < schema->field_count; c++) {
         af_buf_init(&stats[c].min, TEXT_SHOWN);
         af_buf_init(&stats[c].max, TEXT_SHOWN);
+        stats[c].is_number = in->source->format == AF_SOURCE_CSV;
     }
     enum af_status status = each_batch(in, stats_batch, stats, err);
+    const struct af_schema shown = as_numbers(schema, stats, fields);
     if (status == AF_OK && in->cli->json)
-        print_stats(schema, stats, in->rows, in->bad_rows, &in->out);
+        print_stats(&shown, stats, in->rows, in->bad_rows, &in->out);
     else if (status == AF_OK)
-        print_stats_table(schema, stats, in->rows, &in->out);
+        print_stats_table(&shown, stats, in->rows, &in->out);
     for (size_t c = 0; c < schema->field_count; c++) {
         af_buf_done(&stats[c].min);
         af_buf_done(&stats[c].max);
@@ -421,13 +450,17 @@ int af_cli_inspect(struct af_cli *cli)
     cli->args++;
     cli->arg_count--;
     struct af_cli_sources sources;
-    if (af_cli_open_sources(cli, &sources, &err) != AF_OK)
-        return af_cli_fail(cli, &err);
+    enum af_status opened = af_cli_open_sources(cli, &sources, &err);
+    if (opened != AF_OK)
+        return opened == AF_EINVAL ? af_cli_usage_error(cli, "%s", err.message) : af_cli_fail(cli, &err);
     int code = AF_EXIT_DONE;
+    bool has_titles = sources.list.count > 1 && strcmp(what, "sample") != 0 && (!cli->json || strcmp(what, "mapping") == 0);
     for (size_t i = 0; i < sources.list.count; i++) {
         struct inspection in = { .cli = cli, .source = &sources.list.items[i] };
         af_arena_init(&in.arena, AF_BATCH_ARENA_BYTES_MAX);
         af_buf_init(&in.out, 256 << 20);
+        if (has_titles)
+            af_buf_printf(&in.out, "%s# %s\n", i != 0 ? "\n" : "", in.source->path);
         struct af_source_list one = { .count = 1, .items = &sources.list.items[i] };
         struct af_ingest_options options = sources.ingest;
         options.sources = &one;

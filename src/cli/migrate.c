@@ -196,7 +196,7 @@ static int run(struct af_cli *cli)
     return code;
 }
 
-static int list_datasets(void)
+int af_cli_list_datasets(void)
 {
     for (const struct af_map_builtin_name *b = af_map_builtins(); b->name != NULL; b++)
         (void)printf("%-24s %s\n", b->name, b->about);
@@ -205,7 +205,7 @@ static int list_datasets(void)
 
 int af_cli_migrate(struct af_cli *cli)
 {
-    return cli->list_datasets ? list_datasets() : cli->retry_dead_letters ? af_cli_retry(cli) : run(cli);
+    return cli->retry_dead_letters ? af_cli_retry(cli) : run(cli);
 }
 
 int af_cli_write(struct af_cli *cli)

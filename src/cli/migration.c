@@ -284,8 +284,8 @@ static void print_result(const struct migration *m, const struct af_sink_stats *
     af_cli_print_count(rows, sizeof rows, t->rows_read);
     af_cli_print_count(points, sizeof points, m->cli->dry_run ? t->points : stats->lines_written);
     af_cli_print_bytes(bytes, sizeof bytes, stats->bytes_sent);
-    af_cli_say(m->cli, "%s: %" PRIu64 " files, %s rows read, %s points %s%s, %.1f s", m->cli->dry_run ? "dry run" : "done",
-               t->files, rows, points, m->cli->dry_run ? "to write, nothing sent" : "written, sent as ",
+    af_cli_say(m->cli, "%s: %" PRIu64 " file%s, %s rows read, %s points %s%s, %.1f s", m->cli->dry_run ? "dry run" : "done",
+               t->files, af_cli_plural(t->files), rows, points, m->cli->dry_run ? "to write, nothing sent" : "written, sent as ",
                m->cli->dry_run ? "" : bytes, seconds);
     uint64_t rejected = t->rows_rejected + t->rows_lost + stats->lines_rejected;
     const char *dead = dead_letters(m);
@@ -293,12 +293,13 @@ static void print_result(const struct migration *m, const struct af_sink_stats *
         af_cli_say(m->cli, "%" PRIu64 " dead letters are from before the interruption (a row that was read again has two)",
                    m->letters_before);
     if (rejected != 0)
-        af_cli_say(m->cli, "%" PRIu64 " rows rejected%s%s", rejected, dead != NULL ? "; each with its reason in " : "",
-                   dead != NULL ? dead : "");
+        af_cli_say(m->cli, "%" PRIu64 " row%s rejected%s%s", rejected, af_cli_plural(rejected),
+                   dead != NULL ? "; each with its reason in " : "", dead != NULL ? dead : "");
     if (t->files_bad + m->bad_before != 0)
-        af_cli_say(m->cli, "%" PRIu64 " files could not be read", t->files_bad + m->bad_before);
-    if (t->rows_empty != 0 && m->cli->verbose)
-        af_cli_say(m->cli, "%" PRIu64 " rows held no value", t->rows_empty);
+        af_cli_say(m->cli, "%" PRIu64 " file%s could not be read", t->files_bad + m->bad_before,
+                   af_cli_plural(t->files_bad + m->bad_before));
+    if (t->rows_empty != 0)
+        af_cli_say(m->cli, "%" PRIu64 " row%s held no value and made no point", t->rows_empty, af_cli_plural(t->rows_empty));
 }
 
 static int exit_status(const struct migration *m, const struct af_sink_stats *stats, const struct af_verify_result *verified)

@@ -80,6 +80,9 @@ void af_cli_print_verify(const struct af_cli *cli, const struct af_verify_result
                         " only there, %" PRIu64 " different", r->differing_days, r->missing, r->extra, r->differing);
         for (size_t i = 0; i < r->difference_count; i++)
             print_difference(cli, &r->differences[i]);
+        if (r->missing != 0 && r->extra + r->differing == 0)
+            af_cli_say(cli, "what is missing may be sent again: migrate is harmless twice. If it was sent and stays missing, restart the "
+                            "server (docs/formats/influxdb-http.md, \"The first write of a shard\")");
     }
     if (r->source.files_bad + r->source.parts_lost != 0)
         af_cli_say(cli, "but %" PRIu64 " files and %" PRIu64 " row groups of the sources could not be read: nothing is said of those",

@@ -42,6 +42,11 @@ enum af_status af_cli_out(struct af_slice bytes, struct af_error *err)
     return af_fail(err, AF_EIO, "standard output cannot be written: is its disk full?");
 }
 
+const char *af_cli_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 void af_cli_print_count(char *out, size_t cap, uint64_t value)
 {
     char digits[AF_I64_TEXT_MAX];

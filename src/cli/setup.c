@@ -1,4 +1,5 @@
 /* setup.c - from options to open stores and sources. */
+#include "base/calendar.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "net/url.h"
@@ -138,10 +139,18 @@ const char *af_cli_scratch_dir(void)
     return dir != NULL && dir[0] != '\0' ? dir : NULL;
 }
 
+/* A wrong word on the command line is wrong usage, whatever its reader calls it. */
+static enum af_status wrong_usage(enum af_status status, struct af_error *err)
+{
+    if (status != AF_OK && status != AF_ENOMEM && err != NULL)
+        err->status = AF_EINVAL;
+    return status == AF_OK || status == AF_ENOMEM ? status : AF_EINVAL;
+}
+
 static enum af_status load_map(struct af_cli *cli, struct af_map **out, struct af_error *err)
 {
     if (cli->dataset != NULL)
-        return af_map_builtin(cli->dataset, out, err);
+        return wrong_usage(af_map_builtin(cli->dataset, out, err), err);
     struct af_buf text;
     af_buf_init(&text, AF_YAML_BYTES_MAX);
     enum af_status status = af_file_read_all(cli->mapping, &text, err);
@@ -177,6 +186,9 @@ static unsigned worker_count(const struct af_cli *cli)
 enum af_status af_cli_open_mapping(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
 {
     out->override = (struct af_map_override){ .measurement = cli->measurement, .time_zone = cli->time_zone };
+    struct af_zone zone;
+    if (cli->time_zone != NULL)
+        AF_TRY(wrong_usage(af_zone_parse(af_slice_of(cli->time_zone), &zone, err), err));
     AF_TRY(open_map(cli, out, err));
     out->ingest = (struct af_ingest_options){ .sources = &out->list, .map = out->map, .infer = cli->infer,
                                               .override = &out->override, .lp_unsigned = cli->allow_unsigned,

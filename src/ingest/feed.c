@@ -66,9 +66,6 @@ static enum af_status choose_map(const struct af_ingest_options *options, const 
     enum af_status status = af_map_detect(source->path, schema, out, err);
     if (status == AF_ENOTFOUND && options->infer)
         status = infer(source, schema, out, err);
-    else if (status == AF_ENOTFOUND)
-        return af_fail(err, status, "no built-in dataset fits this file's name and columns; say which with --dataset NAME, describe it "
-                                    "with --mapping FILE, or let --infer guess");
     AF_TRY(status);
     if (options->override == NULL)
         return AF_OK;

@@ -297,6 +297,27 @@ AF_TEST(detection)
     }
 }
 
+AF_TEST(a_renamed_column_is_named)
+{
+    static const struct {
+        const char *path;
+        const char *says;
+    } cases[] = {
+        { "x/CURVA_CARGA_2027.csv", "named like ons-curva-carga, but there is no column val_cargaenergiahomwmed" },
+        { "RESTRICAO_COFF_EOLICA_DETAIL_2027.csv", "named like ons-coff-eolica-detail, but there is no column id_ons" },
+        { "generation/x.csv", "no built-in dataset fits" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture f;
+        struct af_error err;
+        fixture_init(&f);
+        fixture_batch(&f.arena, "id_subsistema;din_instante;val_carga_nova\n", "text", &f.batch);
+        AF_CHECK_FAILS(af_map_detect(cases[i].path, f.batch.schema, &f.map, &err), AF_ENOTFOUND);
+        AF_CHECK(strstr(err.message, cases[i].says) != NULL);
+        fixture_done(&f);
+    }
+}
+
 /* --- proposals ---------------------------------------------------------------------------------------------------- */
 
 static const char *infer(struct fixture *f, const char *path, const char *rows, bool with_sample)

@@ -103,7 +103,7 @@ static void print_members(struct af_buf *out, const struct map_key *keys, const 
             print_members(out, af_map_keys_word, at, depth);
         } else if (is_written(keys, at)) {
             indent(out, depth);
-            af_buf_printf(out, "%s: ", keys->name);
+            af_buf_printf(out, keys->kind == MAP_K_RULES ? "%s:" : "%s: ", keys->name); /* rules begin on the next line */
             print_value(out, keys, at, depth);
         }
     }

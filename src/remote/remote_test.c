@@ -330,7 +330,7 @@ AF_TEST(options_are_checked)
     options.bucket = "b";
     options.version = AF_INFLUX_2;
     AF_CHECK_FAILS(af_remote_open(&options, &store, &err), AF_EINVAL);
-    AF_CHECK(says("organisation"));
+    AF_CHECK(says("--org"));
 }
 
 AF_TEST(writes_to_2x_are_asked_rightly)

@@ -9,6 +9,7 @@
 #include "base/numbers.h"
 #include "verify/verify_int.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 enum { RECORDS_MAX = 65536, NAME_BYTES_MAX = 16 << 20 };
@@ -228,7 +229,9 @@ static void print_value(const struct record *record, char *out, size_t cap)
     case AF_TYPE_F64: {
         double value;
         memcpy(&value, &record->bits, sizeof value);
-        (void)snprintf(out, cap, "%.17g", value);
+        char text[AF_F64_TEXT_MAX];
+        size_t len = isfinite(value) ? (size_t)(af_f64_print(text, value) - text) : (size_t)snprintf(text, sizeof text, "%g", value);
+        (void)snprintf(out, cap, "%.*s", (int)len, text);
         break;
     }
     case AF_TYPE_I64:

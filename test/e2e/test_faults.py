@@ -152,15 +152,13 @@ class EachFault(Faults):
         self.assertEqual(r.json["points_written"], made["rows"])
         self.assertEqual(r.json["rows_rejected"], 0)
         self.assertIsNone(r.json["dead_letters"])
-        seen = p.faults()
-        self.assertGreater(seen["faults"], 1, seen)
         self.check([data])
         self.assertFalse(os.path.exists(self.path("state", "dead-letters")))
         # again, with bad rows, into another database
         sources, bad, good = self.bad_sources(lines=1000)
         self.seed_types(db=self.db + "_bad")
         self.afluxo(REJECTED, *self.command(sources, p.url, *options, db=self.db + "_bad", state="bad"))
-        self.assertGreater(p.faults()["faults"], seen["faults"])
+        self.assertGreater(p.faults()["faults"], 2)
         self.check(sources, bad, good, db=self.db + "_bad", state="bad")
         self.check_spool_is_empty("bad")
 
