@@ -29,8 +29,30 @@ class Usage(Case):
         self.assertIn('no command "frobnicate"', self.afluxo(USAGE, "frobnicate").err)
         self.assertIn("--frob", self.afluxo(USAGE, "migrate", "--frob").err)
         self.assertIn("--memory wants", self.afluxo(USAGE, "migrate", "--memory", "much").err)
+        self.assertIn("did you mean migrate?", self.afluxo(USAGE, "migate").err)
+        self.assertIn("did you mean --dataset?", self.afluxo(USAGE, "convert", "--datsaet", "x").err)
+        self.assertIn("ons-curva-carga", self.afluxo(USAGE, "convert", __file__, "--dataset", "ons").err)
+        self.assertIn("America/Sao_Paulo", self.afluxo(USAGE, "convert", __file__, "--time-zone", "Mars").err)
         self.afluxo(USAGE, "migrate")
         self.assertIn("/no/such", self.afluxo(FAILED, "migrate", "/no/such", "--to", "http://127.0.0.1:1").err)
+
+    def test_datasets_are_listed_by_whoever_takes_them(self):
+        for command in ("migrate", "convert", "verify"):
+            self.assertIn("ons-balanco", self.afluxo(DONE, command, "--list-datasets").out)
+
+    def test_help_is_for_the_command_and_fits_a_screen(self):
+        self.assertIn("-o, --output FILE", self.afluxo(DONE, "convert", "--help").out)
+        self.assertIn("--from DATE", self.afluxo(DONE, "generate", "--help").out)
+        for command in ("migrate", "convert", "verify", "write", "query", "inspect", "generate"):
+            for line in self.afluxo(DONE, command, "--help").out.splitlines():
+                self.assertLess(len(line), 131, line)
+
+    def test_several_files_are_told_apart(self):
+        a, b = self.write("d/CURVA_CARGA_2022.csv", CSV), self.write("d/CURVA_CARGA_2023.csv", CSV)
+        for what in ("schema", "stats", "mapping"):
+            out = self.afluxo(DONE, "inspect", what, self.path("d")).out
+            self.assertIn(f"# {a}\n", out)
+            self.assertIn(f"# {b}\n", out)
 
     def test_completions_are_shell(self):
         script = self.afluxo(DONE, "completion", "bash").out

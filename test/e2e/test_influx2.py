@@ -96,10 +96,10 @@ class Migrations(Influx2):
     def test_many_first_writes_at_once_lose_nothing(self):
         week = 7 * 86400
         for lane in range(8):
-            self.write(f"lp/{lane}.lp", "".join(f"m,s={lane} v={i} {(1000000000 + i // 10 * week + i) * 10**9}\n" for i in range(1500)))
+            self.write(f"lp/{lane}.lp", "".join(f"m,s={lane} v={i} {(1000000000 + i // 10 * week + i) * 10**9}\n" for i in range(500)))
         r = self.afluxo(DONE, "migrate", self.path("lp"), *self.target(), "--create", "--shard-duration", "1w", "--lanes", "4",
-                        "--batch-lines", "200", "--verify", "--json")
-        self.assertEqual(r.json["verified"]["points"], 12000)
+                        "--batch-lines", "100", "--verify", "--json")
+        self.assertEqual(r.json["verified"]["points"], 4000)
         self.assertEqual(self.about()["retentionRules"][0]["shardGroupDurationSeconds"], week)
 
 
@@ -150,8 +150,8 @@ class Refusals(Influx2):
 
     def test_queries_that_fail(self):
         self.afluxo(DONE, "write", self.write("a.lp", "m v=1 1\n"), *self.target(), "--create")
-        for text, lang in (("SELEC 1", "influxql"), ("from(bucket: 1)", "flux")):
-            self.assertIn("error", self.afluxo(FAILED, "query", text, "--lang", lang, "--from", URL, *self.server(to=None)).err)
+        for text, lang, part in (("SELEC 1", "influxql", "SELEC"), ("from(bukket: 1)", "flux", "bukket")):
+            self.assertIn(part, self.afluxo(FAILED, "query", text, "--lang", lang, "--from", URL, *self.server(to=None)).err)
         self.afluxo(USAGE, "query", "x", "--lang", "sql", "--from", URL)
 
 
