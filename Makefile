@@ -17,7 +17,7 @@ LIBS = -lcurl -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -ly
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Werror
 CBASE = -std=c17 -D_GNU_SOURCE $(WARN) -Isrc -I. -fno-strict-aliasing -MMD -MP
 # gcc's -Wmaybe-uninitialized is a guess that -O3's inlining makes worse; the test build (-O1) keeps it, clang has its exact kin.
-REL_FLAGS = -O3 -g1 -DNDEBUG -fPIC -Wno-maybe-uninitialized
+REL_FLAGS = -O3 -g1 -DNDEBUG -fPIC $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 TEST_FLAGS = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DAF_TEST_BUILD
 TSAN_FLAGS = -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DAF_TEST_BUILD
 FUZZ_FLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DAF_TEST_BUILD

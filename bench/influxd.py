@@ -53,8 +53,8 @@ def rate(path):
 
 
 def peak_of(pid):
-    with open("/proc/%d/status" % pid) as f:
-        return max(int(line.split()[1]) // 1024 for line in f if line.startswith("VmHWM"))
+    with open("/proc/%d/status" % pid) as f: # a process that has just ended has no such line
+        return max((-(-int(line.split()[1]) // 1024) for line in f if line.startswith("VmHWM")), default=0)
 
 
 def peak(afluxo, path, seconds):
@@ -65,7 +65,7 @@ def peak(afluxo, path, seconds):
         stop, most = time.monotonic() + float(seconds), 0
         while process.poll() is None and time.monotonic() < stop:
             most = max(most, peak_of(process.pid))
-            time.sleep(0.2)
+            time.sleep(0.01)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         messages = process.communicate()[1].decode(errors="replace")
