@@ -3,6 +3,7 @@
  */
 #ifndef AF_BASE_INT_H
 #define AF_BASE_INT_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -21,14 +22,11 @@ struct af_pow10 {
 
 enum { AF_POW10_MIN = -342, AF_POW10_MAX = 324, AF_POW10_EXACT_MAX = 55 };
 
-/* The table's entry for 10^0; index it from AF_POW10_MIN to AF_POW10_MAX. Made at the first call, by any thread. */
-const struct af_pow10 *af_pow10_table(void);
-
-/* floor(log2(10^k)), for |k| <= 1233. */
-static inline int af_pow10_log2(int k)
-{
-    return (int)((int64_t)k * 1741647 >> 19);
-}
+/* The tables stay inside the library: hidden, they are reached without a detour. */
+#pragma GCC visibility push(hidden)
+extern struct af_pow10 af_pow10_entries[AF_POW10_MAX - AF_POW10_MIN + 1];
+extern atomic_bool af_pow10_is_made;
+void af_pow10_make(void);
 
 /* 10^n for n <= 19. */
 extern const uint64_t af_u64_pow10[20];
@@ -38,6 +36,26 @@ extern const double af_f64_pow10[23];
 
 /* "00" "01" ... "99". */
 extern const char af_digit_pairs[201];
+#pragma GCC visibility pop
+
+static inline bool af_pow10_is_ready(void)
+{
+    return atomic_load_explicit(&af_pow10_is_made, memory_order_acquire);
+}
+
+/* The table's entry for 10^0; index it from AF_POW10_MIN to AF_POW10_MAX. Made at the first call, by any thread. */
+static inline const struct af_pow10 *af_pow10_table(void)
+{
+    if (__builtin_expect(!af_pow10_is_ready(), 0))
+        af_pow10_make();
+    return af_pow10_entries - AF_POW10_MIN;
+}
+
+/* floor(log2(10^k)), for |k| <= 1233. */
+static inline int64_t af_pow10_log2(int64_t k)
+{
+    return k * 1741647 >> 19;
+}
 
 /* 64 x 64 -> 128 bits; returns the upper half. */
 static inline uint64_t af_mul128(uint64_t a, uint64_t b, uint64_t *out_lo)

@@ -8,11 +8,14 @@
  *             within that margin, the answer is certain (the idea of M. Eisel and D. Lemire).
  *   big       compare the decimal with the points halfway between neighbouring doubles in exact integers, from a close guess.
  *
+ * The common texts, cells of up to 24 bytes, have short cuts at the end of this file; what they cannot tell comes back here.
+ *
  * More than 19 digits: the value is in [w, w + 1] * 10^q; when both ends round to the same double, that is it.
  */
 #include "base/base_int.h"
 #include "base/numbers.h"
 #include <assert.h>
+#include <emmintrin.h>
 
 enum {
     DIGITS19_MAX = 19,    /* fit a uint64_t whatever they are */
@@ -200,7 +203,7 @@ static bool scale(uint64_t w, int64_t q, uint64_t *out)
     }
     struct af_pow10 power = af_pow10_table()[q];
     int zeros = __builtin_clzll(w);
-    int e2 = af_pow10_log2((int)q) + 1 - zeros;
+    int e2 = (int)af_pow10_log2(q) + 1 - zeros;
     uint64_t lo, middle;
     uint64_t carry = af_mul128(power.lo, w << zeros, &lo);
     uint64_t hi = af_mul128(power.hi, w << zeros, &middle);
@@ -372,7 +375,8 @@ __attribute__((noinline)) static const char *finish(const char *digits, const ch
     return at;
 }
 
-const char *af_f64_scan(const char *ptr, const char *end, double *out)
+/* Every text. */
+static const char *scan_generally(const char *ptr, const char *end, double *out)
 {
     const char *at = ptr;
     if (at == end)
@@ -402,72 +406,288 @@ const char *af_f64_scan(const char *ptr, const char *end, double *out)
     return finish(start, digits_end, at, w, q, is_negative, out);
 }
 
+/* --- cells ---------------------------------------------------------------------------------------------------------------- */
+
 /*
- * The common cell: digits and perhaps one point, 16 bytes at most. They are loaded right-aligned into two words, xored with '0', so that
- * what precedes the text is zero digits; the point is squeezed out by moving what is before it up by one byte.
+ * The common texts: digits and perhaps one point, 24 bytes at most. They are loaded right-aligned and xored with '0', so that what
+ * precedes the text is zero digits; the point is squeezed out by moving what is before it up by one byte. Neither the number of digits
+ * nor the place of the point costs a branch, as the cells of a column differ in both.
+ *
+ *     - - - - - - - - 2 7 3 . 1 5 0      the text 273.150
+ *     0 0 0 0 0 0 0 0 2 7 3 . 1 5 0      loaded; `others` has a bit at the point
+ *     0 0 0 0 0 0 0 0 0 2 7 3 1 5 0      w = 273150, decimals = 3
  */
+enum { CELL_SHORT_MIN = 4, CELL_SHORT_MAX = 16, CELL_MAX = 24 };
+
 struct cell {
-    uint64_t low, high; /* text order: low, then high; lowest byte first */
+    uint64_t w;
+    uint64_t decimals;
 };
 
-static inline struct cell load_cell(const char *at, const char *end)
+static inline uint64_t load4(const char *at)
 {
-    unsigned len = (unsigned)(end - at);
-    if (len < 8)
-        return (struct cell){ 0, (load_word(at, end) ^ AF_ASCII_ZEROS) << (64 - 8 * len) };
-    uint64_t low = len == 8 ? 0 : (af_load8(at) ^ AF_ASCII_ZEROS) << (128 - 8 * len);
-    return (struct cell){ low, af_load8(end - 8) ^ AF_ASCII_ZEROS };
+    uint32_t word;
+    memcpy(&word, at, 4);
+    return word;
 }
 
-/* `others` has one bit, at the point; returns how many bytes follow it in the word, or 8 if it is something else. */
-static inline unsigned squeeze(uint64_t *word, uint64_t others, uint64_t carry)
+/* 4 to 16 bytes at the end of the vector. */
+static inline __m128i load_short(const char *at, size_t len)
 {
-    unsigned at = (unsigned)__builtin_ctzll(others) & 0x38; /* in bits */
-    bool is_point = (others & (others - 1)) == 0 && (*word >> at & 0xff) == ('.' ^ '0');
-    uint64_t before = *word & ((UINT64_C(1) << at) - 1);
-    uint64_t after = *word & (~UINT64_C(1) << (at + 7));
-    *word = after | before << 8 | carry;
-    return is_point ? 7 - at / 8 : 8;
+    uint64_t gap = (8 - len) & (0 - (uint64_t)(len < 8)); /* bytes before the text in the upper word */
+    uint64_t upper = load4(at + len - 4) << 32 | load4(at + len - 8 + gap) << (8 * gap); /* where they overlap, they agree */
+    uint64_t lower = load4(at) | load4(at + 4 - gap) << 32;
+    uint64_t shift = 64 - 4 * len; /* half of it: together it may be 64 and more */
+    upper ^= AF_ASCII_ZEROS << (8 * gap);
+    lower = (lower ^ AF_ASCII_ZEROS) << shift << shift;
+    return _mm_set_epi64x((int64_t)upper, (int64_t)lower);
 }
 
-/* False: not such a cell; the general way knows. */
-static inline bool parse_cell(const char *at, const char *end, uint64_t *out_w, unsigned *out_decimals)
+/* 1 to 3. A lone point, which is no number, comes as something else that is none. */
+static inline __m128i load_tiny(const char *at, const char *end)
 {
-    struct cell cell = load_cell(at, end);
-    uint64_t high_others = find_others(cell.high);
-    uint64_t low_others = find_others(cell.low);
-    unsigned decimals = 0;
-    if (high_others != 0) {
-        decimals = squeeze(&cell.high, high_others, cell.low >> 56);
-        cell.low <<= 8;
-        if (decimals == 8 || low_others != 0 || end - at == 1)
-            return false;
-    } else if (low_others != 0) {
-        decimals = squeeze(&cell.low, low_others, 0) + 8;
-        if (decimals == 16)
-            return false;
-    }
-    *out_w = (uint64_t)af_join_digits8(cell.low) * 100000000 + af_join_digits8(cell.high);
-    *out_decimals = decimals;
+    uint64_t word = (load_word(at, end) ^ AF_ASCII_ZEROS) << (64 - 8 * (end - at));
+    return _mm_set_epi64x(end - at == 1 && *at == '.' ? -1 : (int64_t)word, 0);
+}
+
+/* A bit for each byte that is no digit, one for each that is a point. */
+static inline unsigned others_in(__m128i bytes)
+{
+    return (unsigned)_mm_movemask_epi8(_mm_adds_epu8(bytes, _mm_set1_epi8(0x7f - 9)));
+}
+static inline unsigned points_in(__m128i bytes)
+{
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.' ^ '0')));
+}
+
+/*
+ * Ones where bytes are to be moved, up to and with the point; zeros behind it. `behind`: how many those are. (Zeros are counted from
+ * the low end: counting from the high end is slow on some processors.)
+ */
+static inline const unsigned char *find_masks(unsigned behind)
+{
+    static const unsigned char masks[48] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+                                             255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+    return masks + behind;
+}
+
+static inline __m128i blend(const unsigned char *mask, __m128i if_ones, __m128i if_zeros)
+{
+    __m128i ones = _mm_loadu_si128((const __m128i *)mask);
+    return _mm_or_si128(_mm_and_si128(ones, if_ones), _mm_andnot_si128(ones, if_zeros));
+}
+
+/* The value of sixteen bytes 0..9. */
+static inline uint64_t join_digits16(__m128i digits)
+{
+    __m128i factor = _mm_set1_epi16(1 + 10 * 256);
+    __asm__("" : "+x"(factor)); /* else gcc makes shifts and adds of it */
+    __m128i twos = _mm_srli_epi16(_mm_mullo_epi16(digits, factor), 8);
+    __m128i fours = _mm_madd_epi16(twos, _mm_set1_epi32(1 << 16 | 100));
+    __m128i eights = _mm_madd_epi16(_mm_packs_epi32(fours, fours), _mm_set1_epi32(1 << 16 | 10000));
+    uint64_t halves = (uint64_t)_mm_cvtsi128_si64(eights);
+    return (halves & UINT32_MAX) * 100000000 + (halves >> 32);
+}
+
+/* What load_short or load_tiny made. False: not such a text. */
+static inline bool parse_short_cell(__m128i bytes, struct cell *out)
+{
+    unsigned others = others_in(bytes);
+    unsigned behind = 16 - (((unsigned)__builtin_ctz(others | 1U << 31) + 1) & 31); /* without a point 16 */
+    out->w = join_digits16(blend(find_masks(behind + 8), _mm_slli_si128(bytes, 1), bytes));
+    out->decimals = behind & 15;
+    return others == points_in(bytes) && (others & (others - 1)) == 0;
+}
+
+/* 17 to 24 bytes. False also where 64 bits do not hold w. */
+static inline bool parse_long_cell(const char *at, const char *end, struct cell *out)
+{
+    uint64_t top = (af_load8(at) ^ AF_ASCII_ZEROS) << (8 * (CELL_MAX - (end - at)));
+    __m128i first = _mm_cvtsi64_si128((int64_t)top);
+    __m128i rest = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(end - 16)), _mm_set1_epi8('0'));
+    unsigned others = others_in(first) | others_in(rest) << 8;
+    unsigned points = points_in(first) | points_in(rest) << 8;
+    unsigned behind = 24 - (((unsigned)__builtin_ctz(others | 1U << 31) + 1) & 31); /* without a point 24 */
+    const unsigned char *masks = find_masks(behind);
+    __m128i moved = _mm_or_si128(_mm_slli_si128(rest, 1), _mm_srli_si128(first, 7));
+    uint64_t mask = af_load8(masks);
+    top = af_join_digits8((mask & top << 8) | (~mask & top));
+    out->w = top * (UINT64_C(100000000) * 100000000) + join_digits16(blend(masks + 8, moved, rest));
+    out->decimals = others != 0 ? behind : 0;
+    return others == points && (others & (others - 1)) == 0 && top < UINT64_MAX / 100000000 / 100000000;
+}
+
+static inline bool parse_cell(const char *at, const char *end, struct cell *out)
+{
+    int64_t len = end - at;
+    if (len > CELL_SHORT_MAX)
+        return len <= CELL_MAX && parse_long_cell(at, end, out);
+    return len > 0 && parse_short_cell(len < CELL_SHORT_MIN ? load_tiny(at, end) : load_short(at, (size_t)len), out);
+}
+
+/* Sixteen digits are below 2^54 and convert to the nearest double; with a point there are fifteen, which are exact. */
+static inline double short_value(const struct cell *cell)
+{
+    return (double)(int64_t)cell->w / af_f64_pow10[cell->decimals];
+}
+
+/* `scale` for 0 < w and -24 < q < 0: never exact, so that what is kept rounds up from half on; no subnormal number, no infinity. */
+static inline bool long_value(const struct cell *cell, double *out)
+{
+    int64_t q = 0 - (int64_t)cell->decimals;
+    if (cell->w == 0 || q == 0 || !af_pow10_is_ready())
+        return false;
+    struct af_pow10 power = af_pow10_entries[q - AF_POW10_MIN];
+    unsigned zeros = (unsigned)__builtin_clzll(cell->w);
+    uint64_t unused, middle;
+    uint64_t carry = af_mul128(power.lo, cell->w << zeros, &unused);
+    uint64_t hi = af_mul128(power.hi, cell->w << zeros, &middle);
+    hi += __builtin_add_overflow(middle, carry, &middle);
+    uint64_t is_high = hi >> 63;
+    uint64_t kept = ((hi >> (9 + is_high)) + 1) >> 1;
+    uint64_t biased = (uint64_t)(af_pow10_log2(q) + 63 + 1023) + is_high - zeros;
+    uint64_t bits = ((biased - 1) << 52) + kept; /* the 53rd bit of `kept` counts one up */
+    memcpy(out, &bits, sizeof bits);
+    return middle != UINT64_MAX;
+}
+
+/* 17 to 24 digits and a point. False: ask the general way. */
+static inline bool convert_long(const char *at, const char *end, bool is_negative, double *out)
+{
+    struct cell cell;
+    double value;
+    if (end - at > CELL_MAX || !parse_long_cell(at, end, &cell) || !long_value(&cell, &value))
+        return false;
+    *out = with_sign(value, is_negative);
     return true;
 }
 
-bool af_f64_parse(struct af_slice text, double *out)
+static inline bool convert_short(__m128i bytes, bool is_negative, double *out)
+{
+    struct cell cell;
+    if (!parse_short_cell(bytes, &cell))
+        return false;
+    *out = with_sign(short_value(&cell), is_negative);
+    return true;
+}
+
+/* Digits and a point with an exponent behind them. */
+static bool convert_with_exponent(const char *at, const char *end, int64_t q, bool is_negative, double *out)
+{
+    struct cell cell = { 0, 0 };
+    uint64_t bits;
+    if (!parse_cell(at, end, &cell) || cell.w == 0 || !scale(cell.w, q - (int64_t)cell.decimals, &bits) || bits == INFINITY_BITS)
+        return false;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    *out = with_sign(value, is_negative);
+    return true;
+}
+
+/* --- entry points --------------------------------------------------------------------------------------------------------- */
+
+/* How many of the sixteen bytes at `at` are digits and points, up to the first that is neither. */
+static inline unsigned count_digits16(const char *at)
+{
+    __m128i bytes = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at), _mm_set1_epi8('0'));
+    unsigned others = others_in(bytes) & ~points_in(bytes);
+    return others != 0 ? (unsigned)__builtin_ctz(others) : 16;
+}
+
+/* With an exponent at `stop`, a tiny cell, or none. */
+__attribute__((noinline)) static const char *scan_rest(const char *ptr, const char *stop, const char *end, double *out)
+{
+    bool is_negative = *ptr == '-';
+    const char *at = ptr + is_negative;
+    int64_t q = 0;
+    if ((*stop | 0x20) == 'e') {
+        const char *after = scan_exponent(stop, end, &q);
+        if (after != stop && convert_with_exponent(at, stop, q, is_negative, out))
+            return after;
+    } else if (stop - at < CELL_SHORT_MIN && stop != at && convert_short(load_tiny(at, stop), is_negative, out)) {
+        return stop;
+    }
+    return scan_generally(ptr, end, out);
+}
+
+/* No short cell that ends at `stop`. */
+__attribute__((noinline)) static const char *scan_long(const char *ptr, const char *stop, const char *end, double *out)
+{
+    bool is_negative = *ptr == '-';
+    const char *at = ptr + is_negative;
+    if (stop - at == 16)
+        stop += count_digits16(stop);
+    if (stop - at > CELL_SHORT_MAX && (*stop | 0x20) != 'e' && convert_long(at, stop, is_negative, out))
+        return stop;
+    return scan_rest(ptr, stop, end, out);
+}
+
+const char *af_f64_scan(const char *ptr, const char *end, double *out)
+{
+    if (end - ptr <= 34) /* a sign, two times 16 bytes, and what follows them */
+        return scan_generally(ptr, end, out);
+    bool is_negative = *ptr == '-';
+    const char *at = ptr + is_negative;
+    const char *stop = at + count_digits16(at);
+    size_t len = (size_t)(stop - at);
+    bool is_short = len - CELL_SHORT_MIN < CELL_SHORT_MAX - CELL_SHORT_MIN;
+    if (is_short && (*stop | 0x20) != 'e' && convert_short(load_short(at, len), is_negative, out))
+        return stop;
+    return scan_long(ptr, stop, end, out);
+}
+
+/* The 'e' of e5, e-07, e+100, or `end`. */
+static inline const char *find_exponent(const char *at, const char *end)
+{
+    if (end - at <= 8)
+        return end;
+    uint64_t differs = (af_load8(end - 8) | ONES * 0x20) ^ ONES * 'e';
+    uint64_t others = (((differs & LOW_BITS7) + LOW_BITS7) | differs) & ~LOW_BITS7;
+    uint64_t found = others ^ ~LOW_BITS7;
+    return found != 0 ? end - 8 + __builtin_ctzll(found) / 8 : end;
+}
+
+/* No cell. With an exponent, what is before it may be one. */
+__attribute__((noinline)) static bool parse_generally(struct af_slice text, double *out)
 {
     const char *end = text.ptr + text.len;
     if (text.len == 0)
         return false;
     bool is_negative = *text.ptr == '-';
-    size_t len = text.len - is_negative;
-    uint64_t w;
-    unsigned decimals;
-    if (len - 1 < 16 && parse_cell(end - len, end, &w, &decimals) && w <= UINT64_C(1) << 53) {
-        *out = with_sign((double)(int64_t)w / af_f64_pow10[decimals], is_negative);
+    const char *at = text.ptr + is_negative;
+    if (end - at < CELL_SHORT_MIN && end != at && convert_short(load_tiny(at, end), is_negative, out))
         return true;
-    }
+    const char *exponent = find_exponent(at, end);
+    int64_t q = 0;
+    if (exponent != end && scan_exponent(exponent, end, &q) == end && convert_with_exponent(at, exponent, q, is_negative, out))
+        return true;
     double value;
-    if (af_f64_scan(text.ptr, end, &value) != end)
+    if (scan_generally(text.ptr, end, &value) != end)
         return false;
     *out = value;
     return true;
+}
+
+/* No short cell. What is more is left to tail calls, so that the common ways save few registers: a caller's loop waits for those. */
+__attribute__((noinline)) static bool parse_long(struct af_slice text, double *out)
+{
+    if (text.len > CELL_SHORT_MAX) {
+        bool is_negative = *text.ptr == '-';
+        const char *at = text.ptr + is_negative;
+        if (text.len - is_negative > CELL_SHORT_MAX && convert_long(at, text.ptr + text.len, is_negative, out))
+            return true;
+    }
+    return parse_generally(text, out);
+}
+
+bool af_f64_parse(struct af_slice text, double *out)
+{
+    if (text.len >= CELL_SHORT_MIN) {
+        bool is_negative = *text.ptr == '-';
+        const char *at = text.ptr + is_negative;
+        size_t len = text.len - is_negative;
+        if (len - CELL_SHORT_MIN <= CELL_SHORT_MAX - CELL_SHORT_MIN && convert_short(load_short(at, len), is_negative, out))
+            return true;
+    }
+    return parse_long(text, out);
 }

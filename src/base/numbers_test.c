@@ -157,30 +157,72 @@ AF_TEST(f64_parse_refuses)
     }
 }
 
-/* All short texts over a mean alphabet, and longer ones with the odd character anywhere, against strtod. */
+/*
+ * Short texts over a mean alphabet, and longer ones with the odd character anywhere, against strtod. Both readers, and the scanner also
+ * with more text behind the number, where it takes other ways.
+ */
+static void check_cell(const char *text, size_t len)
+{
+    char *end;
+    double want = strtod(text, &end);
+    bool is_plain = strspn(text, "0123456789.eE+-") == len;
+    char *exact = malloc(len); /* the sanitizer sees a byte too many */
+    memcpy(exact, text, len);
+    double got = -1;
+    bool is_number = af_f64_parse(af_slice_make(exact, len), &got);
+    if (is_number != (is_plain && end == text + len && isfinite(want)) || (is_number && bits_of(got) != bits_of(want)))
+        af_test_failed(__FILE__, __LINE__, "\"%s\" reads as %.17g (%d), want %.17g", text, got, is_number, want);
+    free(exact);
+    if (!is_plain)
+        return;
+    char room[80];
+    memset(room, ",e. 7x\"="[len % 8], sizeof room);
+    memcpy(room, text, len);
+    room[len] = ' ';
+    for (size_t behind = 0; behind < 50; behind += 7) {
+        const char *stop = af_f64_scan(room, room + len + behind, &got);
+        bool is_good = end != text && isfinite(want) ? stop == room + (end - text) && bits_of(got) == bits_of(want) : stop == NULL;
+        if (!is_good)
+            af_test_failed(__FILE__, __LINE__, "\"%s\" and %zu bytes scan as %.17g, want %.17g", text, behind, got, want);
+    }
+}
+
 AF_TEST(f64_parse_cells)
 {
     static const char pool[] = "0195.e-+ ,:/";
     static const char digits[] = "0123456789";
     struct af_prng prng = { 13 };
-    for (int round = 0; round < 1500000; round++) {
-        char text[24] = { 0 };
-        size_t len = 1 + af_prng_below(&prng, round % 3 == 0 ? 5 : 18);
+    for (int round = 0; round < 600000; round++) {
+        char text[32] = { 0 };
+        size_t len = 1 + af_prng_below(&prng, round % 3 == 0 ? 5 : 28);
         for (size_t i = 0; i < len; i++)
             text[i] = round % 3 == 0 ? pool[af_prng_below(&prng, 12)] : digits[af_prng_below(&prng, 10)];
         if (round % 3 == 1)
             text[af_prng_below(&prng, len)] = '.';
+        if (round % 5 == 1)
+            memset(text, '0', af_prng_below(&prng, len + 1));
         if (round % 6 == 1)
             text[0] = '-';
         if (round % 9 == 2)
             text[af_prng_below(&prng, len)] = (char)(1 + af_prng_below(&prng, 255));
-        char *end;
-        double want = strtod(text, &end);
-        bool is_plain = strspn(text, "0123456789.eE+-") == len;
-        double got = -1;
-        bool is_number = af_f64_parse(af_slice_make(text, len), &got);
-        if (is_number != (is_plain && end == text + len && isfinite(want)) || (is_number && bits_of(got) != bits_of(want)))
-            af_test_failed(__FILE__, __LINE__, "\"%s\" reads as %.17g (%d), want %.17g", text, got, is_number, want);
+        if (round % 9 == 5 && len > 5)
+            memcpy(text + len - 4, round % 2 == 0 ? "e-07" : "E+12", 4);
+        check_cell(text, len);
+    }
+}
+
+/* Values that end at the 24th byte and near the top of 64 bits, with the point at every place. */
+AF_TEST(f64_parse_long_cells)
+{
+    struct af_prng prng = { 14 };
+    for (int round = 0; round < 100000; round++) {
+        char text[40];
+        uint64_t w = UINT64_MAX - af_prng_below(&prng, 3000) * (round % 2 == 0 ? 1 : UINT64_C(1000000000000000));
+        size_t len = (size_t)snprintf(text, sizeof text, "%0*llu", 16 + round % 9, (unsigned long long)(w >> af_prng_below(&prng, 20)));
+        size_t point = af_prng_below(&prng, len + 1);
+        memmove(text + point + 1, text + point, len + 1 - point);
+        text[point] = '.';
+        check_cell(text, len + 1);
     }
 }
 

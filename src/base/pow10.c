@@ -6,7 +6,6 @@
  * quotient by 5^342 (795 bits) keeps more than 128 bits, so its leading bits are those of the true value.
  */
 #include "base/base_int.h"
-#include <stdatomic.h>
 
 enum { ENTRIES = AF_POW10_MAX - AF_POW10_MIN + 1, LIMBS = 33, BITS_DOWN = 1024 };
 
@@ -15,10 +14,9 @@ struct big {
     int count;            /* limbs in use; the last is not 0 */
 };
 
-enum table_state { TABLE_ABSENT, TABLE_BUSY, TABLE_READY };
-
-static struct af_pow10 table[ENTRIES];
-static atomic_int table_state = TABLE_ABSENT;
+struct af_pow10 af_pow10_entries[ENTRIES];
+atomic_bool af_pow10_is_made;
+static atomic_bool is_taken; /* by a thread that makes it */
 
 const uint64_t af_u64_pow10[20] = {
     1ULL,
@@ -96,33 +94,25 @@ static void fill_table(void)
 {
     struct big x = { .limb = { 1 }, .count = 1 };
     for (int k = 0; k <= AF_POW10_MAX; k++) {
-        table[k - AF_POW10_MIN] = leading_bits(&x);
+        af_pow10_entries[k - AF_POW10_MIN] = leading_bits(&x);
         times5(&x);
     }
     x = (struct big){ .count = BITS_DOWN / 32 + 1 };
     x.limb[BITS_DOWN / 32] = 1;
     for (int k = -1; k >= AF_POW10_MIN; k--) {
         divide5(&x);
-        table[k - AF_POW10_MIN] = leading_bits(&x);
+        af_pow10_entries[k - AF_POW10_MIN] = leading_bits(&x);
     }
 }
 
 /* The others wait those microseconds: base/ has no locks. */
-__attribute__((noinline, cold)) static void make_table(void)
+__attribute__((cold)) void af_pow10_make(void)
 {
-    int expected = TABLE_ABSENT;
-    if (atomic_compare_exchange_strong(&table_state, &expected, TABLE_BUSY)) {
+    if (!atomic_exchange(&is_taken, true)) {
         fill_table();
-        atomic_store_explicit(&table_state, TABLE_READY, memory_order_release);
+        atomic_store_explicit(&af_pow10_is_made, true, memory_order_release);
         return;
     }
-    while (atomic_load_explicit(&table_state, memory_order_acquire) != TABLE_READY)
+    while (!atomic_load_explicit(&af_pow10_is_made, memory_order_acquire))
         __builtin_ia32_pause();
-}
-
-const struct af_pow10 *af_pow10_table(void)
-{
-    if (__builtin_expect(atomic_load_explicit(&table_state, memory_order_acquire) != TABLE_READY, 0))
-        make_table();
-    return table - AF_POW10_MIN;
 }
