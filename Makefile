@@ -7,13 +7,15 @@ endif
 CLANG ?= clang-14
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+CRASHES ?= 100000
+SEED ?= 1
 # Restrict to some folders of src/ while working on them: make unit DIRS="base codec"
 DIRS ?= $(patsubst src/%/,%,$(sort $(dir $(shell find src -name '*.c'))))
 # V=1 shows whole commands
 Q = $(if $(V),,@)
 say = @$(if $(V),true,echo "  $(1)")
 
-LIBS = -lcurl -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -lyajl -lxxhash -lpthread -lm
+LIBS = -lcurl -lmicrohttpd -lsqlite3 -lcrypto -lcrypt -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -lyajl -lxxhash -lpthread -lm
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Werror
 CBASE = -std=c17 -D_GNU_SOURCE $(WARN) -Isrc -I. -fno-strict-aliasing -MMD -MP
 # gcc's -Wmaybe-uninitialized is a guess that -O3's inlining makes worse; the test build (-O1) keeps it, clang has its exact kin.
@@ -32,7 +34,7 @@ TEST_LIB := $(filter-out test/lib/fuzz_main.c,$(wildcard test/lib/*.c))
 obj = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
 .DEFAULT_GOAL := all
-.PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench fuzz tidy clang-suite tsan \
+.PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench fuzz tidy clang-suite tsan sim \
         install deb docs
 all: $(BUILD)/afluxo $(BUILD)/libafluxo.a $(BUILD)/libafluxo.so
 
@@ -44,6 +46,7 @@ help:
 	@echo "make bench       benchmarks beside their peers, as ratios"
 	@echo "make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (F=parquet: only those)"
 	@echo "make tsan        the concurrent rooms' tests under ThreadSanitizer"
+	@echo "make sim         power cuts: CRASHES=$(CRASHES) disks as a crash may leave them, opened and compared with a model"
 	@echo "make tidy        layers, headers, banned calls, sizes of functions"
 	@echo "make install PREFIX=/usr/local   and   make deb"
 
@@ -147,7 +150,11 @@ fuzz:
 tsan:
 	@tools/install.sh core influxdb test
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/unit-tsan
-	@$(BUILD)/unit-tsan src/sink/ src/ingest/ src/store/ src/net/ src/remote/ src/os/ src/data/ src/verify/
+	@$(BUILD)/unit-tsan src/sink/ src/ingest/ src/store/ src/net/ src/remote/ src/os/ src/data/ src/verify/ src/tsm/ src/meta/ src/server/
+sim:
+	@tools/install.sh core influxdb test
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/unit
+	@AFLUXO_SIM_COUNT=$(CRASHES) AFLUXO_SIM_SEED=$(SEED) $(BUILD)/unit src/tsm/crash_test
 tidy:
 	@tools/tidy.sh
 # The whole program under clang, warnings as errors: one test.

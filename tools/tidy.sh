@@ -44,9 +44,13 @@ homes() { # a system or library header has one home
     done <<'LIST'
 unistd\.h src/os/
 fcntl\.h src/os/
-sys/[a-z]*\.h src/os/
+sys/[a-z]*\.h src/os/|src/net/serve
 dirent\.h src/os/
 curl/curl\.h src/net/
+microhttpd\.h src/net/
+sqlite3\.h src/meta/
+crypt\.h src/meta/
+openssl/.* src/codec/digest\.c
 snappy-c\.h src/codec/snappy\.c
 zstd\.h src/codec/zstd\.c
 lz4\.h src/codec/lz4\.c

@@ -32,6 +32,25 @@ enum af_limits {
     AF_TAGS_MAX = 256,               /* tags of one series */
     AF_FIELDS_MAX = 1024,            /* fields of one mapping */
 
+    /* TSM and the engine */
+    AF_TSM_BLOCK_POINTS_MAX = 1 << 20,     /* points of one block that is read */
+    AF_TSM_BLOCK_BYTES_MAX = 256 << 20,    /* one block that is read, decompressed */
+    AF_TSM_FILE_BYTES_MAX = 2047 << 20,    /* a TSM file that is written; then the next one begins */
+    AF_TSM_INDEX_BYTES_MAX = 32 << 20,     /* index of a TSM file that is written; then the next one begins */
+    AF_TSM_SERIES_MAX = 1 << 28,           /* series of one bucket */
+    AF_TSM_WAL_SEGMENT_BYTES = 64 << 20,   /* a segment of the log; then the next one begins */
+    AF_TSM_WAL_RECORD_BYTES_MAX = 256 << 20, /* one record of the log */
+    AF_TSM_CACHE_BYTES = 64 << 20,         /* points in memory, by default; half of it full: it is written out */
+    AF_TSM_STRING_BYTES_MAX = 1 << 20,     /* a string field, as in InfluxDB 2.x */
+
+    /* server */
+    AF_SERVER_CONNECTIONS_MAX = 1024,      /* open connections */
+    AF_SERVER_BODY_BYTES_MAX = 32 << 20,   /* body of a request, decompressed, by default */
+    AF_SERVER_BODIES_BYTES_MAX = 96 << 20, /* bodies of all requests at once; more wait or get 503 */
+    AF_SERVER_HEADER_BYTES_MAX = 64 << 10, /* request line and headers */
+    AF_SERVER_NAME_BYTES_MAX = 1024,       /* name of a bucket, database, user, token description */
+    AF_SERVER_BUCKETS_MAX = 100000,        /* buckets of one server */
+
     /* mapping */
     AF_YAML_BYTES_MAX = 1 << 20, /* a mapping or configuration file */
     AF_YAML_DEPTH_MAX = 32,      /* nesting in it */

@@ -34,6 +34,8 @@ void af_bits_unpack32_scalar(const uint8_t *src, size_t src_len, unsigned width,
 void af_bits_unpack64_scalar(const uint8_t *src, size_t src_len, unsigned width, uint64_t *dst, size_t count);
 void af_stream_split_decode_scalar(const uint8_t *src, size_t count, size_t width, uint8_t *dst);
 void af_stream_split_encode_scalar(const uint8_t *src, size_t count, size_t width, uint8_t *dst);
+void af_simple8b_decode_scalar(const uint8_t *words, size_t word_count, uint64_t *dst);
+enum af_status af_gorilla_decode_scalar(const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err);
 
 typedef enum af_status af_decompress_fn(struct af_codec_ctx *ctx, struct af_slice src, char *dst, size_t dst_len,
                                         struct af_error *err);

@@ -67,6 +67,92 @@ enum af_status af_gzip_decompress(struct af_codec_ctx *ctx, struct af_slice src,
     return all_members(ctx->deflate, src, dst, dst_len, err);
 }
 
+/* What the trailer of a single member promises, as a first guess: the size modulo 2^32. */
+static size_t guess_size(struct af_slice src)
+{
+    const unsigned char *p = (const unsigned char *)src.ptr + src.len - 4;
+    size_t promised = (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+    return promised <= src.len * 1032 ? promised : src.len * 4; /* deflate's best ratio is 1032 */
+}
+
+/* Where the compressed data of a member begins (RFC 1952); 0: it does not. */
+static size_t data_start(struct af_slice s)
+{
+    enum { HEAD = 10, HCRC = 2, EXTRA = 4, NAME = 8, COMMENT = 16 };
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    unsigned flags = p[3];
+    size_t at = HEAD;
+    if ((flags & EXTRA) != 0 && at + 2 <= s.len)
+        at += 2 + (size_t)p[at] + ((size_t)p[at + 1] << 8);
+    for (unsigned text = NAME; text <= COMMENT; text <<= 1) {
+        if ((flags & text) == 0)
+            continue;
+        const char *end = at < s.len ? memchr(s.ptr + at, '\0', s.len - at) : NULL;
+        if (end == NULL)
+            return 0;
+        at = (size_t)(end - s.ptr) + 1;
+    }
+    at += (flags & HCRC) != 0 ? 2 : 0;
+    return at < s.len ? at : 0;
+}
+
+/* The library only says "bad": is it the checksum? What is cut short and what is damaged cannot be told apart. */
+static enum af_status fail_member(struct libdeflate_decompressor *deflate, struct af_slice member, char *dst, size_t room,
+                                  struct af_error *err)
+{
+    size_t start = data_start(member);
+    size_t used = 0;
+    size_t got = 0;
+    bool is_whole = start != 0 && libdeflate_deflate_decompress_ex(deflate, member.ptr + start, member.len - start, dst, room, &used,
+                                                                   &got) == LIBDEFLATE_SUCCESS;
+    bool has_trailer = is_whole && member.len - start - used >= 8;
+    return af_fail(err, AF_ECORRUPT, has_trailer ? "gzip: invalid checksum" : "unexpected EOF");
+}
+
+/* One member, appended to `out`; its memory doubles until the member fits. */
+static enum af_status one_member(struct libdeflate_decompressor *deflate, struct af_slice *left, struct af_buf *out,
+                                 struct af_error *err)
+{
+    if (!is_gzip(*left) || left->len < 18)
+        return af_fail(err, AF_ECORRUPT, !is_gzip(*left) ? "gzip: invalid header" : "unexpected EOF");
+    for (size_t room = guess_size(*left) + 1;; room *= 2) {
+        size_t used, got;
+        size_t most = out->bytes_max - out->len;
+        room = room < most ? room : most;
+        char *dst = af_buf_reserve(out, room);
+        if (dst == NULL)
+            return af_fail_nomem(err, "a gzip body");
+        enum libdeflate_result result = libdeflate_gzip_decompress_ex(deflate, left->ptr, left->len, dst, room, &used, &got);
+        if (result == LIBDEFLATE_SUCCESS) {
+            out->len += got;
+            *left = af_slice_make(left->ptr + used, left->len - used);
+            return AF_OK;
+        }
+        if (result != LIBDEFLATE_INSUFFICIENT_SPACE)
+            return fail_member(deflate, *left, dst, room, err);
+        if (room == most)
+            return af_fail(err, AF_ELIMIT, "the body unpacks to more than %zu bytes; send it in smaller requests", out->bytes_max);
+    }
+}
+
+enum af_status af_gunzip(struct af_codec_ctx *ctx, struct af_slice src, struct af_buf *out, struct af_error *err)
+{
+    if (ctx->deflate == NULL)
+        ctx->deflate = libdeflate_alloc_decompressor();
+    if (ctx->deflate == NULL)
+        return af_fail_nomem(err, "gzip decoder");
+    const size_t mark = out->len;
+    struct af_slice left = src;
+    do {
+        enum af_status status = one_member(ctx->deflate, &left, out, err);
+        if (status != AF_OK) {
+            af_buf_rewind(out, mark);
+            return status;
+        }
+    } while (left.len > 0 && !is_padding(left));
+    return AF_OK;
+}
+
 /* libdeflate's compressor is made for one level. */
 static struct libdeflate_compressor *compressor(struct af_codec_ctx *ctx, int level)
 {

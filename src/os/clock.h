@@ -27,4 +27,6 @@ unsigned af_tty_columns(int fd); /* 80 if unknown */
 
 /* Peak resident set of this process, bytes. */
 uint64_t af_memory_peak(void);
+/* A wish: pages of 2 MiB for these bytes (aligned to that), so that filling them costs few page faults. */
+void af_memory_huge(void *at, size_t bytes);
 #endif

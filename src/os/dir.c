@@ -9,6 +9,7 @@
 #include "base/calendar.h"
 #include "os/fault.h"
 #include "os/file.h"
+#include "os/observe.h"
 #include "os/os_int.h"
 #include <dirent.h>
 #include <errno.h>
@@ -47,7 +48,9 @@ enum af_status af_path_size(const char *path, uint64_t *out_bytes, int64_t *out_
 
 enum af_status af_path_remove(const char *path, struct af_error *err)
 {
-    if (unlink(path) != 0 && errno != ENOENT)
+    if (unlink(path) == 0)
+        af_os_tell(&(struct af_os_event){ .change = AF_OS_REMOVED, .path = path });
+    else if (errno != ENOENT)
         return af_os_fail(err, errno, "remove", path);
     return AF_OK;
 }
@@ -70,6 +73,7 @@ enum af_status af_dir_sync(const char *path, struct af_error *err)
     (void)close(fd);
     if (code != 0 && code != EINVAL) /* EINVAL: a file system whose directories need no fsync */
         return af_os_fail(err, code, "fsync", path);
+    af_os_tell(&(struct af_os_event){ .change = AF_OS_SYNCED_DIR, .path = path });
     return AF_OK;
 }
 
@@ -104,14 +108,17 @@ enum af_status af_path_rename(const char *from, const char *to, struct af_error 
         af_error_prefix(err, "to %s: ", to);
         return status;
     }
+    af_os_tell(&(struct af_os_event){ .change = AF_OS_RENAMED, .path = from, .other = to });
     return af_os_sync_parent(to, err);
 }
 
 /* Make one directory and put its name on disk; existing is fine if it is a directory. */
 static enum af_status make_one(const char *path, struct af_error *err)
 {
-    if (mkdir(path, 0777) == 0)
+    if (mkdir(path, 0777) == 0) {
+        af_os_tell(&(struct af_os_event){ .change = AF_OS_MADE_DIR, .path = path });
         return af_os_sync_parent(path, err);
+    }
     int code = errno;
     enum af_path_kind kind = af_path_kind(path);
     if (kind == AF_PATH_DIR)

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "os/clock.h"
 #include "os/fault.h"
+#include "os/observe.h"
 #include "os/os_int.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -294,6 +295,9 @@ enum af_status af_file_open(const char *path, enum af_file_mode mode, struct af_
         af_file_close(file);
         return status;
     }
+    af_os_tell(&(struct af_os_event){ .change = AF_OS_OPENED, .path = file->path });
+    if (mode == AF_FILE_TRUNCATE)
+        af_os_tell(&(struct af_os_event){ .change = AF_OS_CUT, .path = file->path });
     *out = file;
     return AF_OK;
 }
@@ -305,6 +309,8 @@ static ssize_t write_once(struct af_file *file, uint64_t offset, const void *src
     if (fault != 0)
         step /= 2;
     ssize_t n = file->is_regular ? pwrite(file->fd, src, step, (off_t)offset) : write(file->fd, src, step);
+    if (n > 0)
+        af_os_tell(&(struct af_os_event){ AF_OS_WROTE, file->path, NULL, offset, af_slice_make(src, (size_t)n) });
     if (fault == 0)
         return n;
     errno = fault;
@@ -323,6 +329,7 @@ static int cut(struct af_file *file, uint64_t size)
     while (ftruncate(file->fd, (off_t)size) != 0)
         if (errno != EINTR)
             return errno;
+    af_os_tell(&(struct af_os_event){ .change = AF_OS_CUT, .path = file->path, .offset = size });
     file->is_torn = false;
     return 0;
 }
@@ -373,8 +380,10 @@ enum af_status af_file_sync(struct af_file *file, struct af_error *err)
     if (!file->is_regular)
         return AF_OK;
     int code = sync_fd(file->fd);
-    if (code == 0)
+    if (code == 0) {
+        af_os_tell(&(struct af_os_event){ .change = AF_OS_SYNCED, .path = file->path });
         return AF_OK;
+    }
     file->sick = code;
     return af_os_fail(err, code, "fsync", file->path);
 }
@@ -400,6 +409,34 @@ enum af_status af_file_truncate(struct af_file *file, uint64_t size, struct af_e
         return af_os_fail(err, code, "truncate", file->path);
     file->size = size;
     return AF_OK;
+}
+
+static enum af_status rewrite_step(struct af_file *file, uint64_t at, char *bytes, size_t len, struct af_error *err)
+{
+    AF_TRY(af_file_pread(file, at, bytes, len, err));
+    for (size_t done = 0; done < len;) {
+        ssize_t n = write_once(file, at + done, bytes + done, len - done);
+        if (n < 0 && errno != EINTR)
+            return af_os_fail(err, errno, "write", file->path);
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return AF_OK;
+}
+
+enum af_status af_file_rewrite(struct af_file *file, uint64_t from, struct af_error *err)
+{
+    if (file->sick != 0)
+        return sick_again(file, err);
+    char *bytes = af_alloc(READ_STEP);
+    if (bytes == NULL)
+        return af_fail_nomem(err, file->path);
+    enum af_status status = AF_OK;
+    for (uint64_t at = from; at < file->size && status == AF_OK; at += READ_STEP) {
+        uint64_t left = file->size - at;
+        status = rewrite_step(file, at, bytes, left < READ_STEP ? (size_t)left : READ_STEP, err);
+    }
+    af_free(bytes);
+    return status;
 }
 
 void af_file_close(struct af_file *file)
@@ -529,6 +566,7 @@ static enum af_status open_beside(const char *path, bool is_secret, struct af_fi
         af_file_close(file);
         return status;
     }
+    af_os_tell(&(struct af_os_event){ .change = AF_OS_OPENED, .path = file->path });
     *out = file;
     return AF_OK;
 }
@@ -542,8 +580,8 @@ enum af_status af_file_write_atomic(const char *path, struct af_slice bytes, boo
         status = af_file_sync(file, err);
     if (status == AF_OK)
         status = af_path_rename(file->path, path, err);
-    if (status != AF_OK)
-        (void)unlink(file->path); /* after a rename whose directory fsync failed there is nothing by this name */
+    if (status != AF_OK && unlink(file->path) == 0) /* after a rename whose directory fsync failed there is nothing by this name */
+        af_os_tell(&(struct af_os_event){ .change = AF_OS_REMOVED, .path = file->path });
     af_file_close(file);
     return status;
 }

@@ -39,6 +39,9 @@ uint64_t af_file_size(const struct af_file *file);
 const char *af_file_path(const struct af_file *file);
 /* Cut to `size` bytes, as recovery of a torn tail and of a write that failed half way needs. */
 AF_MUST_CHECK enum af_status af_file_truncate(struct af_file *file, uint64_t size, struct af_error *err);
+/* Write the bytes from `from` to the end again as they are: what an earlier process left unsynced, or lost in a failed fsync while its
+ * pages stayed readable, is on disk after the next sync. */
+AF_MUST_CHECK enum af_status af_file_rewrite(struct af_file *file, uint64_t from, struct af_error *err);
 void af_file_close(struct af_file *file); /* NULL is fine; says nothing about durability: sync first */
 
 /* Random access for scratch files (external sorts): positions are the caller's business. */

@@ -154,6 +154,30 @@ AF_TEST(a_failed_fsync_is_final)
     af_file_close(file);
 }
 
+AF_TEST(rewriting_changes_nothing)
+{
+    struct af_file *file;
+    struct af_buf want;
+    af_buf_init(&want, 1 << 20);
+    for (int i = 0; i < 30000; i++) /* more than one step */
+        af_buf_printf(&want, "%d,", i);
+    AF_CHECK_OK(af_file_open(in_dir("f"), AF_FILE_NEW, &file, &err), err);
+    AF_CHECK_OK(af_file_write(file, af_buf_slice(&want), &err), err);
+    AF_CHECK_OK(af_file_rewrite(file, 0, &err), err);
+    AF_CHECK_OK(af_file_rewrite(file, 70001, &err), err);
+    AF_CHECK_OK(af_file_rewrite(file, af_file_size(file), &err), err);
+    af_os_fault(AF_OS_WRITE, 2, 1, EIO);
+    AF_CHECK_FAILS(af_file_rewrite(file, 5, &err), AF_EIO);
+    AF_CHECK_INT(af_file_size(file), want.len);
+    AF_CHECK_OK(af_file_sync(file, &err), err);
+    check_content(in_dir("f"), af_buf_cstr(&want));
+    af_os_fault(AF_OS_SYNC, 1, 1, EIO);
+    AF_CHECK_FAILS(af_file_sync(file, &err), AF_EIO);
+    AF_CHECK_FAILS(af_file_rewrite(file, 0, &err), AF_EIO);
+    af_file_close(file);
+    af_buf_done(&want);
+}
+
 AF_TEST(a_full_device_is_EFULL)
 {
     struct af_file *file;

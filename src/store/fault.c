@@ -135,6 +135,13 @@ static enum af_status fault_list(struct af_store *base, enum af_listing what, co
     return af_store_list(fault->inner, what, scan, out, err);
 }
 
+static enum af_status fault_erase(struct af_store *base, const struct af_scan *scan, struct af_error *err)
+{
+    struct fault_store *fault = (struct fault_store *)base;
+    AF_TRY(check_up(fault, err));
+    return af_store_erase(fault->inner, scan, err);
+}
+
 static enum af_status fault_create(struct af_store *base, struct af_error *err)
 {
     struct fault_store *fault = (struct fault_store *)base;
@@ -162,6 +169,7 @@ static const struct af_store_ops fault_ops = {
     .write = fault_write,
     .scan = fault_scan,
     .list = fault_list,
+    .erase = fault_erase,
     .create = fault_create,
     .ping = fault_ping,
     .close = fault_close,

@@ -31,6 +31,9 @@ static const struct af_schema schemas[] = {
     [AF_LIST_MEASUREMENTS] = { 1, fields },
     [AF_LIST_FIELDS] = { 2, fields },
     [AF_LIST_BUCKETS] = { 2, bucket_fields },
+    [AF_LIST_TAG_KEYS] = { 1, fields },
+    [AF_LIST_TAG_VALUES] = { 1, fields },
+    [AF_LIST_SERIES] = { 1, fields },
 };
 
 static enum af_status listed_next(struct af_stream *base, struct af_arena *arena, struct af_batch **out, struct af_error *err);

@@ -427,6 +427,7 @@ static const struct af_store_ops mem_ops = {
     .write = mem_write,
     .scan = mem_scan,
     .list = mem_list,
+    .erase = mem_erase,
     .create = mem_create,
     .ping = mem_ping,
     .close = mem_close,

@@ -174,7 +174,8 @@ static enum af_status choose_fields(struct mem_stream *stream, const struct mem_
     return status;
 }
 
-static enum af_status choose_series(struct mem_stream *stream, uint32_t measurement, struct af_error *err)
+static enum af_status choose_series(struct mem_stream *stream, const struct af_scan *scan, uint32_t measurement,
+                                    struct af_error *err)
 {
     const struct mem_store *store = stream->store;
     struct named_id *found = af_alloc_zero(store->keys.count, sizeof *found);
@@ -184,7 +185,7 @@ static enum af_status choose_series(struct mem_stream *stream, uint32_t measurem
         return af_fail_nomem(err, "the series of a scan");
     }
     for (uint32_t id = 0; id < store->keys.count; id++)
-        if (store->series[id].measurement == measurement)
+        if (store->series[id].measurement == measurement && af_predicate_match(scan->predicate, store->keys.keys[id]))
             found[stream->series_count++] = (struct named_id){ store->keys.keys[id], id };
     if (stream->series_count > 1)
         qsort(found, stream->series_count, sizeof *found, by_name);
@@ -194,8 +195,8 @@ static enum af_status choose_series(struct mem_stream *stream, uint32_t measurem
     return AF_OK;
 }
 
-/* The measurement's id, or UINT32_MAX. Names are kept as keys write them. */
-static enum af_status find_measurement(const struct mem_store *store, const char *name, uint32_t *out, struct af_error *err)
+/* Names are kept as keys write them. */
+enum af_status mem_find_measurement(const struct mem_store *store, const char *name, uint32_t *out, struct af_error *err)
 {
     struct af_buf escaped;
     af_buf_init(&escaped, SIZE_MAX);
@@ -211,11 +212,11 @@ static enum af_status open_locked(struct mem_stream *stream, const struct af_sca
 {
     AF_TRY(mem_check_created(stream->store, err));
     uint32_t id;
-    AF_TRY(find_measurement(stream->store, scan->measurement, &id, err));
+    AF_TRY(mem_find_measurement(stream->store, scan->measurement, &id, err));
     if (id == UINT32_MAX || scan->stop_ns <= scan->start_ns) /* no such rows: an empty stream */
         return af_rows_new(NULL, 0, &stream->rows, err);
     AF_TRY(choose_fields(stream, &stream->store->measurements[id], scan, err));
-    return choose_series(stream, id, err);
+    return choose_series(stream, scan, id, err);
 }
 
 enum af_status mem_scan(struct af_store *base, const struct af_scan *scan, struct af_stream **out, struct af_error *err)
@@ -237,65 +238,5 @@ enum af_status mem_scan(struct af_store *base, const struct af_scan *scan, struc
     }
     stream->base = (struct af_stream){ .ops = &stream_ops, .schema = af_rows_schema(stream->rows) };
     *out = &stream->base;
-    return AF_OK;
-}
-
-/* --- listings ----------------------------------------------------------------------------------------------------------------- */
-
-static void unescape(struct af_slice escaped, struct af_buf *out)
-{
-    af_buf_clear(out);
-    for (size_t i = 0; i < escaped.len; i++) {
-        bool is_escape = escaped.ptr[i] == '\\' && i + 1 < escaped.len && (escaped.ptr[i + 1] == ',' || escaped.ptr[i + 1] == ' ');
-        af_buf_append_char(out, escaped.ptr[i += is_escape]);
-    }
-}
-
-static enum af_status list_measurements(const struct mem_store *store, struct af_listed *listed, struct af_error *err)
-{
-    struct af_buf name;
-    af_buf_init(&name, SIZE_MAX);
-    enum af_status status = AF_OK;
-    for (uint32_t i = 0; i < store->measurement_names.count && status == AF_OK; i++) {
-        unescape(store->measurement_names.keys[i], &name);
-        status = af_buf_check(&name, "a listing", err);
-        if (status == AF_OK && store->measurements[i].fields.count > 0) /* else every point of it was refused */
-            status = af_listed_add(listed, af_buf_slice(&name), NULL, 0, err);
-    }
-    af_buf_done(&name);
-    return status;
-}
-
-static enum af_status list_fields(const struct mem_store *store, const struct af_scan *scan, struct af_listed *listed,
-                                  struct af_error *err)
-{
-    uint32_t id;
-    AF_TRY(find_measurement(store, scan->measurement, &id, err));
-    const struct mem_measurement *measurement = id != UINT32_MAX ? &store->measurements[id] : NULL;
-    for (uint32_t i = 0; measurement != NULL && i < measurement->fields.count; i++)
-        AF_TRY(af_listed_add(listed, measurement->fields.keys[i], mem_type_word(measurement->types[i]), 0, err));
-    return AF_OK;
-}
-
-enum af_status mem_list(struct af_store *base, enum af_listing what, const struct af_scan *scan, struct af_stream **out,
-                        struct af_error *err)
-{
-    struct mem_store *store = (struct mem_store *)base;
-    struct af_listed *listed;
-    AF_TRY(af_listed_new(what, &listed, err));
-    af_mutex_lock(&store->lock);
-    enum af_status status = AF_OK;
-    if (what == AF_LIST_MEASUREMENTS)
-        status = list_measurements(store, listed, err);
-    else if (what == AF_LIST_FIELDS)
-        status = list_fields(store, scan, listed, err);
-    else if (mem_check_created(store, NULL) == AF_OK)
-        status = af_listed_add(listed, AF_SLICE_LIT("memory"), NULL, 0, err);
-    af_mutex_unlock(&store->lock);
-    if (status != AF_OK) {
-        af_stream_close(af_listed_stream(listed));
-        return status;
-    }
-    *out = af_listed_stream(listed);
     return AF_OK;
 }

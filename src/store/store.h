@@ -1,6 +1,6 @@
 /*
  * store.h - THE SEAM: where points are kept. Fillings: memory.c here (the reference), remote/ (an InfluxDB over HTTP), tsm/
- * (our engine, to come).
+ * (our engine).
  *
  * Points cross it towards the store as line protocol, the one text that the spool, the dead letters, the wire and people share, and
  * come back as batches. docs/decisions/0003-the-seam.md says why.
@@ -9,6 +9,7 @@
  */
 #ifndef AF_STORE_STORE_H
 #define AF_STORE_STORE_H
+#include "data/predicate.h"
 #include "data/stream.h"
 
 struct af_store;
@@ -40,6 +41,8 @@ struct af_scan {
     int64_t stop_ns;
     const char *const *fields;   /* NULL: all */
     size_t field_count;
+    const struct af_predicate *predicate; /* which series; NULL: all */
+    const char *tag;             /* AF_LIST_TAG_VALUES: of this tag */
     const bool *cancel;
 };
 
@@ -47,6 +50,9 @@ enum af_listing {
     AF_LIST_MEASUREMENTS, /* column name (string) */
     AF_LIST_FIELDS,       /* of scan->measurement: columns name, type ("float" "integer" "unsigned" "boolean" "string") */
     AF_LIST_BUCKETS,      /* columns name, retention_s (i64, 0: for ever) */
+    AF_LIST_TAG_KEYS,     /* of scan->measurement: column name (string) */
+    AF_LIST_TAG_VALUES,   /* of scan->measurement and scan->tag: column name (string) */
+    AF_LIST_SERIES,       /* of scan->measurement (NULL: all): column name (string), series keys in the escaped form */
 };
 
 /*
@@ -66,6 +72,9 @@ struct af_store_ops {
     enum af_status (*scan)(struct af_store *store, const struct af_scan *scan, struct af_stream **out, struct af_error *err);
     enum af_status (*list)(struct af_store *store, enum af_listing what, const struct af_scan *scan, struct af_stream **out,
                            struct af_error *err);
+    /* Delete the points of [start_ns, stop_ns) in `scan->measurement` (NULL: all measurements) whose series match `scan->predicate`, all
+     * their fields (scan->fields must be NULL). Done when it returns: no later scan sees them. */
+    enum af_status (*erase)(struct af_store *store, const struct af_scan *scan, struct af_error *err);
     /* Make the bucket if it is not there (retention for ever). */
     enum af_status (*create)(struct af_store *store, struct af_error *err);
     /* Is it there and well? AF_OK or why not. */
@@ -91,6 +100,10 @@ AF_MUST_CHECK static inline enum af_status af_store_list(struct af_store *store,
                                                          struct af_stream **out, struct af_error *err)
 {
     return store->ops->list(store, what, scan, out, err);
+}
+AF_MUST_CHECK static inline enum af_status af_store_erase(struct af_store *store, const struct af_scan *scan, struct af_error *err)
+{
+    return store->ops->erase(store, scan, err);
 }
 AF_MUST_CHECK static inline enum af_status af_store_create(struct af_store *store, struct af_error *err)
 {

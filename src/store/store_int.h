@@ -4,7 +4,8 @@
  *     store -> measurement (names and types of its fields) -> series (key) -> strand (one field of one series)
  *                                                                             `- cells, ascending in time, each time once
  *
- * One lock guards all of it. Nothing is ever removed, so indices stay good between two calls of a scan's `next`.
+ * One lock guards all of it. Series and fields are never removed, so indices stay good between two calls of a scan's `next`; erasing takes
+ * cells away only.
  */
 #ifndef AF_STORE_INT_H
 #define AF_STORE_INT_H
@@ -60,6 +61,10 @@ AF_MUST_CHECK enum af_status mem_check_created(const struct mem_store *store, st
 
 AF_MUST_CHECK enum af_status mem_scan(struct af_store *store, const struct af_scan *scan, struct af_stream **out,
                                       struct af_error *err);
+AF_MUST_CHECK enum af_status mem_erase(struct af_store *store, const struct af_scan *scan, struct af_error *err);
+bool mem_series_has_cells(const struct mem_series *series);
+/* The measurement's id, or UINT32_MAX. */
+AF_MUST_CHECK enum af_status mem_find_measurement(const struct mem_store *store, const char *name, uint32_t *out, struct af_error *err);
 AF_MUST_CHECK enum af_status mem_list(struct af_store *store, enum af_listing what, const struct af_scan *scan,
                                       struct af_stream **out, struct af_error *err);
 #endif

@@ -68,11 +68,21 @@ static enum af_status trace_scan(struct af_store *base, const struct af_scan *sc
 static enum af_status trace_list(struct af_store *base, enum af_listing what, const struct af_scan *scan, struct af_stream **out,
                                  struct af_error *err)
 {
-    static const char *const names[] = { "measurements", "fields", "buckets" };
+    static const char *const names[] = { "measurements", "fields", "buckets", "tag keys", "tag values", "series" };
     struct trace_store *trace = (struct trace_store *)base;
     int64_t start = af_clock_mono_ns();
     enum af_status status = af_store_list(trace->inner, what, scan, out, err);
     say(trace, start, "list %s: %s", names[what], outcome(status, err));
+    return status;
+}
+
+static enum af_status trace_erase(struct af_store *base, const struct af_scan *scan, struct af_error *err)
+{
+    struct trace_store *trace = (struct trace_store *)base;
+    int64_t start = af_clock_mono_ns();
+    enum af_status status = af_store_erase(trace->inner, scan, err);
+    say(trace, start, "erase %s [%lld, %lld)%s: %s", scan->measurement != NULL ? scan->measurement : "everything",
+        (long long)scan->start_ns, (long long)scan->stop_ns, scan->predicate != NULL ? " where ..." : "", outcome(status, err));
     return status;
 }
 
@@ -106,6 +116,7 @@ static const struct af_store_ops trace_ops = {
     .write = trace_write,
     .scan = trace_scan,
     .list = trace_list,
+    .erase = trace_erase,
     .create = trace_create,
     .ping = trace_ping,
     .close = trace_close,

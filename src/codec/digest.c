@@ -1,0 +1,29 @@
+/* digest.c - see digest.h. */
+#include "codec/digest.h"
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+bool af_sha256(struct af_slice bytes, uint8_t out[AF_SHA256_BYTES])
+{
+    unsigned len = 0;
+    return EVP_Digest(bytes.len != 0 ? bytes.ptr : "", bytes.len, out, &len, EVP_sha256(), NULL) == 1 && len == AF_SHA256_BYTES;
+}
+
+bool af_hmac_sha256(struct af_slice key, struct af_slice bytes, uint8_t out[AF_SHA256_BYTES])
+{
+    unsigned len = 0;
+    return HMAC(EVP_sha256(), key.len != 0 ? key.ptr : "", (int)key.len, (const unsigned char *)(bytes.len != 0 ? bytes.ptr : ""), bytes.len,
+                out, &len) != NULL &&
+           len == AF_SHA256_BYTES;
+}
+
+bool af_equal_secret(const void *a, const void *b, size_t len)
+{
+    return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+void af_wipe(void *secret, size_t len)
+{
+    OPENSSL_cleanse(secret, len);
+}

@@ -1,0 +1,19 @@
+/*
+ * digest.h - cryptographic digests, by OpenSSL's libcrypto (digest.c is its one home).
+ */
+#ifndef AF_CODEC_DIGEST_H
+#define AF_CODEC_DIGEST_H
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { AF_SHA256_BYTES = 32 };
+/* False: the library failed (no memory). */
+__attribute__((warn_unused_result)) bool af_sha256(struct af_slice bytes, uint8_t out[AF_SHA256_BYTES]);
+/* HMAC-SHA-256 of `bytes` under `key`. */
+__attribute__((warn_unused_result)) bool af_hmac_sha256(struct af_slice key, struct af_slice bytes, uint8_t out[AF_SHA256_BYTES]);
+/* Equal? Takes the same time wherever they differ. */
+bool af_equal_secret(const void *a, const void *b, size_t len);
+/* Overwrite a secret so that the compiler does not leave it out. */
+void af_wipe(void *secret, size_t len);
+#endif
