@@ -1,11 +1,12 @@
 /*
  * ingest.h - files to points, in order, on several cores: the spine that migrate, convert, write and verify share.
  *
- *     sources --> [lock: open, decode next batch] --> map, work (parallel) --> [turn: deliver in source order]
+ *     sources --> [one at a time: open, decode] --> a few ready --> map, work (parallel) --> parked --> [turn: deliver in source order]
  *
- * A worker takes the next batch under one lock, so that decoding is sequential per file; maps it and does the stage's parallel work
- * on its own; then waits for its turn, so that the stage sees blocks in exactly the order of the source whatever the number of
- * workers. Memory: one batch a worker. No queue: the back-pressure of the stage's deliver holds everything.
+ * One worker at a time decodes the next batch, so that decoding is sequential per file; each maps a batch and does the stage's parallel
+ * work on its own, and parks it until its turn, so that the stage sees blocks in exactly the order of the source whatever the number
+ * of workers. Memory: one batch a worker and four more. When all are taken workers wait: the back-pressure of the stage's deliver
+ * holds everything.
  */
 #ifndef AF_INGEST_INGEST_H
 #define AF_INGEST_INGEST_H
@@ -85,8 +86,14 @@ struct af_ingest_block {
     const uint64_t *lines;            /* per row of points, in its file; NULL: first_row + row */
 };
 
-/* What is done with points. `work` runs in parallel, with the scratch of its worker; `deliver` in order, one at a time, in any
- * thread. Both may be NULL. */
+/*
+ * What is done with points. `work` runs in parallel; `deliver` in order, one at a time, in any thread. Both may be NULL. They meet in the
+ * scratch: `deliver` gets the one that `work` of the same block had; there is one for each batch on its way. Without `deliver`,
+ * a worker keeps one scratch through all its blocks, which it needs if it remembers series of a set.
+ *
+ * With `work`, the points that `deliver` gets are without their set (NULL): by then the worker maps another block with it. Without
+ * `work` they have it, and blocks are not parked.
+ */
 struct af_ingest_stage {
     void *ctx;
     void *(*scratch_new)(void *ctx);              /* NULL result: no memory */

@@ -1,5 +1,5 @@
 /*
- * ingest_int.h - between feed.c (what comes next, under the lock) and run.c (workers and turns).
+ * ingest_int.h - between feed.c (what comes next, one caller at a time), work.c (one slot's work) and run.c (who does what when).
  */
 #ifndef AF_INGEST_INT_H
 #define AF_INGEST_INT_H
@@ -54,4 +54,58 @@ void af_feed_free(struct af_feed *feed);
 /* One caller at a time. *out_end: nothing is left (and no item). */
 AF_MUST_CHECK enum af_status af_feed_next(struct af_feed *feed, struct af_arena *arena, struct af_feed_item *item, bool *out_end,
                                           struct af_error *err);
+
+/* --- work.c -------------------------------------------------------------------------------------------------------------- */
+
+/* Shared by the worker that applies it and the slots that hold names of it. */
+struct af_bound_mapper {
+    _Atomic uint32_t refs;
+    struct af_mapper *mapper;
+    struct af_open_source *source; /* a reference */
+};
+
+/* An item on its way, with all its memory: read, worked on, parked until its turn, delivered; then free for another. */
+struct af_ingest_slot {
+    _Alignas(AF_ARENA_ALIGN) struct af_ingest_slot *next; /* in the list of the free or of the ready */
+    struct af_arena arena;
+    void *scratch;                /* the stage's, if it has a `deliver`: work fills it, deliver reads it */
+    struct af_feed_item item;
+    struct af_ingest_block block;
+    struct af_bound_mapper *bound; /* a reference, or NULL */
+    struct af_points points;      /* without their set once the stage has worked on them */
+    struct af_map_reject *rejects; /* bad lines of the block at hand */
+    size_t reject_count, reject_cap;
+    bool reject_failed;
+    bool has_newlines;
+    uint64_t newlines;            /* of the item, as the parser counts them */
+    uint64_t *lines;              /* of the points of this block */
+    size_t lines_used;            /* bytes of the item's lines in this block */
+    struct af_buf rest;           /* those after it */
+};
+
+/* What a thread has for itself, from one slot to the next. */
+struct af_ingest_worker {
+    _Alignas(AF_ARENA_ALIGN) const struct af_ingest_options *options;
+    const struct af_ingest_stage *stage;
+    void *scratch;                /* the stage's, if it has no `deliver` */
+    struct af_bound_mapper *bound; /* a reference */
+    struct af_lp_parser *parser;
+    uint64_t lines_before;        /* what the parser had counted before this item */
+    struct af_ingest_slot *slot;  /* whose lines are parsed */
+};
+
+AF_MUST_CHECK enum af_status af_ingest_slot_init(struct af_ingest_slot *slot, const struct af_ingest_stage *stage,
+                                                 struct af_error *err); /* done also after a failure */
+void af_ingest_slot_done(struct af_ingest_slot *slot, const struct af_ingest_stage *stage);
+void af_ingest_slot_begin(struct af_ingest_slot *slot, uint64_t ticket); /* its item was just read */
+void af_ingest_slot_recycle(struct af_ingest_slot *slot);
+
+AF_MUST_CHECK enum af_status af_ingest_worker_init(struct af_ingest_worker *w, const struct af_ingest_options *options,
+                                                   const struct af_ingest_stage *stage, struct af_error *err); /* likewise */
+void af_ingest_worker_done(struct af_ingest_worker *w);
+/* The parallel part. Lines may be left for another block of the same ticket: deliver, keep_rest, work again. */
+AF_MUST_CHECK enum af_status af_ingest_work(struct af_ingest_worker *w, struct af_ingest_slot *slot, struct af_error *err);
+bool af_ingest_slot_has_more(const struct af_ingest_slot *slot);
+/* Very many series or fields: the next block takes up what this one left. The arena is emptied between them. */
+AF_MUST_CHECK enum af_status af_ingest_slot_keep_rest(struct af_ingest_slot *slot, struct af_error *err);
 #endif

@@ -1,7 +1,15 @@
 /*
- * run.c - workers and turns; the picture is in ingest.h.
+ * run.c - who does what when; the picture is in ingest.h.
  *
- * Two locks: `feed_lock` around the feed (decoding), `turn_lock` around the order of delivery and the totals. No thread holds both.
+ *     free --[read: one at a time, in order]--> ready --[oldest first: work]--> parked --[turn: deliver, in order]--> free
+ *
+ * There are a few slots more than workers. A worker looks for, in this order: a slot to read into (nobody reads, and few are ready), a
+ * ready slot to work on. What it has worked on it parks; if that was the one whose turn it is, it delivers it and those parked behind
+ * it. So nobody sleeps because another is reading or delivering, as long as there are slots.
+ *
+ * One lock, held for moments only: reading, working and delivering are done without it. Tickets that were read and not delivered are
+ * fewer than slots and without gaps, so that a ticket finds its place at ticket modulo slots. The lowest of them is always in some
+ * worker's hand or about to be: ready slots are taken oldest first. So who waits for a turn (wait_for_turn) gets it.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -10,181 +18,86 @@
 #include "os/thread.h"
 #include <assert.h>
 
+/* What is read ahead spans the slow batch at the beginning of a row group; of large batches it is less. */
+enum { SLOTS_SPARE = 4, READY_MAX = 4, READY_BYTES_MAX = 8 << 20 };
+
+struct worker {
+    struct af_ingest_worker self;
+    struct run *run;
+    struct af_thread thread;
+};
+
 struct run {
     const struct af_ingest_options *options;
     const struct af_ingest_stage *stage;
-    struct af_feed *feed;
+    struct af_feed *feed;         /* of the thread that set is_reading */
+    struct af_ingest_slot *slots;
+    struct af_ingest_slot **parked; /* under lock: by ticket modulo slot_count; worked on, not delivered */
+    unsigned slot_count;
 
-    struct af_mutex feed_lock;
-    uint64_t next_ticket;  /* under feed_lock */
-    bool is_exhausted;     /* under feed_lock */
-
-    struct af_mutex turn_lock;
-    struct af_cond turn_cond; /* the turn moved, the run failed: for workers */
-    struct af_cond end_cond;  /* a worker ended: for the supervisor, who must not wake with every block */
+    _Alignas(AF_ARENA_ALIGN) struct af_mutex lock; /* all that follows is under it */
+    struct af_cond work_cond;     /* there may be something to do: for workers */
+    struct af_cond turn_cond;     /* the turn moved: for workers with a block that cannot be parked */
+    struct af_cond end_cond;      /* a worker ended: for the supervisor, who must not wake with every block */
+    struct af_ingest_slot *free;
+    struct af_ingest_slot *ready_first, *ready_last;
+    unsigned ready_count;
+    size_t ready_bytes;           /* of the arenas of the ready ones */
+    bool is_reading, is_delivering;
+    bool is_exhausted;
+    uint64_t next_ticket;         /* of the next slot read */
     uint64_t turn;
     unsigned running;
-    _Atomic bool has_failed;
-    struct af_error error;    /* first failure */
+    bool has_failed;
+    struct af_error error;        /* first failure */
     struct af_ingest_totals totals;
-    uint64_t bytes_before;    /* of sources already ended */
+    uint64_t bytes_before;        /* of sources already ended */
 };
 
-struct worker {
-    struct run *run;
-    struct af_thread thread;
-    struct af_arena arena;
-    struct af_mapper *mapper;
-    struct af_open_source *bound; /* what the mapper is bound to: a reference */
-    struct af_lp_parser *parser;
-    void *scratch;
-    struct af_points points;
-    /* bad lines of the block at hand */
-    struct af_map_reject *rejects;
-    size_t reject_count, reject_cap;
-    uint64_t lines_before;        /* what the parser had counted before this item */
-    uint64_t *lines;              /* of the points of this block */
-    size_t lines_used;            /* bytes of the item's lines in this block */
-    struct af_buf rest;           /* those after it */
-    bool reject_failed;
-};
+/* --- with the lock ------------------------------------------------------------------------------------------------------- */
 
-/* --- one block ----------------------------------------------------------------------------------------------------------- */
-
-static enum af_status bind(struct worker *w, struct af_open_source *source, struct af_error *err)
+static void fail_locked(struct run *run, const struct af_error *error)
 {
-    if (w->bound == source)
-        return AF_OK;
-    af_mapper_free(w->mapper);
-    w->mapper = NULL;
-    af_open_source_unref(w->bound);
-    w->bound = NULL;
-    AF_TRY(af_mapper_new(source->map, source->stream->schema, source->source->path, &w->mapper, err));
-    atomic_fetch_add(&source->refs, 1);
-    w->bound = source;
-    return AF_OK;
+    if (!run->has_failed)
+        run->error = *error;
+    run->has_failed = true;
+    af_cond_broadcast(&run->turn_cond);
+    af_cond_broadcast(&run->work_cond);
 }
 
-static enum af_status map_batch(struct worker *w, const struct af_feed_item *item, struct af_ingest_block *block,
-                                struct af_error *err)
+static void put_free(struct run *run, struct af_ingest_slot *slot)
 {
-    AF_TRY(bind(w, item->source, err));
-    AF_TRY(af_mapper_apply(w->mapper, item->batch, &w->arena, &w->points, &block->rejects, &block->rows_empty, err));
-    block->rows = item->batch->row_count + item->batch->bad_row_count;
-    block->points = &w->points;
-    return AF_OK;
+    slot->next = run->free;
+    run->free = slot;
+    af_cond_signal(&run->work_cond);
 }
 
-static void keep_bad_line(void *ctx, const struct af_lp_bad_line *bad)
+static void put_ready(struct run *run, struct af_ingest_slot *slot)
 {
-    struct worker *w = ctx;
-    if (w->reject_count == w->reject_cap) {
-        size_t cap = w->reject_cap == 0 ? 64 : w->reject_cap * 2;
-        struct af_map_reject *grown = af_arena_zero(&w->arena, cap, sizeof *grown);
-        if (grown == NULL) {
-            w->reject_failed = true;
-            return;
-        }
-        if (w->reject_count != 0)
-            memcpy(grown, w->rejects, w->reject_count * sizeof *grown);
-        w->rejects = grown;
-        w->reject_cap = cap;
-    }
-    char *reason = af_arena_copy(&w->arena, af_slice_of(bad->reason));
-    if (reason == NULL) {
-        w->reject_failed = true;
-        return;
-    }
-    w->rejects[w->reject_count++] = (struct af_map_reject){
-        .row = SIZE_MAX, .file_row = bad->line - 1 - w->lines_before, .reason = reason, .raw = bad->raw
-    };
+    slot->next = NULL;
+    if (run->ready_first == NULL)
+        run->ready_first = slot;
+    else
+        run->ready_last->next = slot;
+    run->ready_last = slot;
+    run->ready_count++;
+    run->ready_bytes += slot->arena.bytes_used;
+    af_cond_signal(&run->work_cond);
 }
 
-static enum af_status make_parser(struct worker *w, struct af_error *err)
+static struct af_ingest_slot *take_ready(struct run *run)
 {
-    if (w->parser != NULL)
-        return AF_OK;
-    const struct af_ingest_options *o = w->run->options;
-    struct af_lp_parse_options options = { .precision = o->lp_precision, .default_time_ns = o->now_ns,
-                                           .allow_unsigned = o->lp_unsigned, .bad_line = keep_bad_line, .ctx = w };
-    return af_lp_parser_new(&options, &w->parser, err);
+    struct af_ingest_slot *slot = run->ready_first;
+    run->ready_first = slot->next;
+    run->ready_count--;
+    run->ready_bytes -= slot->arena.bytes_used;
+    return slot;
 }
 
-/* Lines as the parser counts them: every newline, and a last line without. */
-static uint64_t count_newlines(struct af_slice text)
+static void count(struct run *run, const struct af_ingest_slot *slot)
 {
-    uint64_t count = 0;
-    for (size_t at = 0; at < text.len; count++) {
-        const char *end = memchr(text.ptr + at, '\n', text.len - at);
-        at = end != NULL ? (size_t)(end - text.ptr) + 1 : text.len;
-    }
-    return count;
-}
-
-static size_t count_lines(struct af_slice text)
-{
-    size_t count = 0;
-    for (size_t at = 0; at < text.len; at = af_lp_line_end(text, at))
-        count++;
-    return count;
-}
-
-/* As many of the item's lines as one batch takes: nearly always all. */
-static enum af_status parse_lines(struct worker *w, const struct af_feed_item *item, struct af_ingest_block *block,
-                                  struct af_error *err)
-{
-    AF_TRY(make_parser(w, err));
-    AF_TRY(af_lp_parse(w->parser, item->lines, true, &w->arena, &w->points, &w->lines, &w->lines_used, err));
-    if (w->reject_failed)
-        return af_fail_nomem(err, "refused lines");
-    if (w->lines_used == 0)
-        return af_fail(err, AF_EBUG, "a line of %zu bytes was not parsed", af_lp_line_end(item->lines, 0));
-    for (size_t i = 0; i < w->points.row_count; i++)
-        w->lines[i] += item->first_row - w->lines_before - 1;
-    for (size_t i = 0; i < w->reject_count; i++)
-        w->rejects[i].file_row += item->first_row;
-    block->rejects = (struct af_map_rejects){ w->reject_count, w->rejects };
-    block->rows = count_lines((struct af_slice){ item->lines.ptr, w->lines_used });
-    w->points.first_row = item->first_row;
-    block->points = &w->points;
-    block->lines = w->lines;
-    return AF_OK;
-}
-
-/* Very many series or fields: the next block takes up what this one left. The arena is emptied between them. */
-static enum af_status keep_rest(struct worker *w, struct af_feed_item *item, struct af_ingest_block *block, struct af_error *err)
-{
-    struct af_buf rest;
-    af_buf_init(&rest, SIZE_MAX / 2);
-    af_buf_append(&rest, item->lines.ptr + w->lines_used, item->lines.len - w->lines_used);
-    af_buf_done(&w->rest);
-    w->rest = rest;
-    AF_TRY(af_buf_check(&w->rest, "line protocol", err));
-    *block = (struct af_ingest_block){ .source = block->source, .part = block->part, .ticket = block->ticket,
-                                       .ticket_row = block->ticket_row + w->points.row_count, .first_row = block->first_row };
-    af_arena_reset(&w->arena);
-    item->lines = af_buf_slice(&w->rest);
-    return AF_OK;
-}
-
-/* The parallel part. */
-static enum af_status work(struct worker *w, const struct af_feed_item *item, struct af_ingest_block *block,
-                           struct af_error *err)
-{
-    w->rejects = NULL;
-    w->reject_count = w->reject_cap = 0;
-    w->reject_failed = false;
-    if (item->batch != NULL)
-        AF_TRY(map_batch(w, item, block, err));
-    else if (item->lines.len != 0)
-        AF_TRY(parse_lines(w, item, block, err));
-    if (block->points == NULL || w->run->stage->work == NULL)
-        return AF_OK;
-    return w->run->stage->work(w->run->stage->ctx, w->scratch, block, err);
-}
-
-static void count(struct run *run, const struct af_feed_item *item, const struct af_ingest_block *block)
-{
+    const struct af_feed_item *item = &slot->item;
+    const struct af_ingest_block *block = &slot->block;
     struct af_ingest_totals *t = &run->totals;
     t->files += block->source_ends;
     t->files_bad += block->source_ends && block->source_is_bad;
@@ -205,192 +118,279 @@ static void count(struct run *run, const struct af_feed_item *item, const struct
     }
 }
 
-/* The ordered part; under the turn, without its lock. */
-static enum af_status deliver(struct worker *w, const struct af_feed_item *item, struct af_ingest_block *block,
-                              struct af_error *err)
+/* --- reading ------------------------------------------------------------------------------------------------------------- */
+
+static bool is_cancelled(const struct run *run)
 {
-    const struct af_ingest_options *o = w->run->options;
+    return run->options->cancel != NULL && __atomic_load_n(run->options->cancel, __ATOMIC_RELAXED);
+}
+
+static bool may_read(const struct run *run)
+{
+    bool few = run->ready_count == 0 || (run->ready_count < READY_MAX && run->ready_bytes < READY_BYTES_MAX);
+    return few && !run->is_reading && !run->is_exhausted && run->free != NULL;
+}
+
+/* With the lock, which is not held while reading. */
+static void read_one(struct run *run)
+{
+    struct af_error err = { 0 };
+    bool end = true;
+    enum af_status status;
+    struct af_ingest_slot *slot = run->free;
+    run->free = slot->next;
+    run->is_reading = true;
+    af_mutex_unlock(&run->lock);
+    if (is_cancelled(run))
+        status = af_fail(&err, AF_ECANCELED, "interrupted");
+    else
+        status = af_feed_next(run->feed, &slot->arena, &slot->item, &end, &err);
+    af_mutex_lock(&run->lock);
+    run->is_reading = false;
+    if (status == AF_OK && !end) {
+        af_ingest_slot_begin(slot, run->next_ticket++);
+        put_ready(run, slot);
+        return;
+    }
+    run->is_exhausted = true;
+    put_free(run, slot);
+    af_cond_broadcast(&run->work_cond);
+    if (status != AF_OK)
+        fail_locked(run, &err);
+}
+
+/* With the lock. NULL: nothing more to do. */
+static struct af_ingest_slot *next_slot(struct run *run)
+{
+    while (!run->has_failed) {
+        if (may_read(run))
+            read_one(run);
+        else if (run->ready_first != NULL)
+            return take_ready(run);
+        else if (run->is_exhausted)
+            return NULL;
+        else
+            af_cond_wait(&run->work_cond, &run->lock);
+    }
+    return NULL;
+}
+
+/* --- delivering ---------------------------------------------------------------------------------------------------------- */
+
+/* The ordered part: for the one whose turn it is, without the lock. */
+static enum af_status deliver(struct run *run, struct af_ingest_slot *slot, struct af_error *err)
+{
+    const struct af_ingest_options *o = run->options;
+    const struct af_feed_item *item = &slot->item;
+    struct af_ingest_block *block = &slot->block;
     const struct af_source *source = &o->sources->items[item->index];
     if (item->is_first && item->source != NULL && item->source->map != NULL && o->mapped != NULL)
         o->mapped(o->ctx, source, item->source->map);
     if (item->is_bad && o->bad_source != NULL)
         o->bad_source(o->ctx, source, item->part, item->first_row, item->rows_lost, &item->why);
     block->source_is_bad = item->is_bad && item->source_ends;
-    return w->run->stage->deliver != NULL ? w->run->stage->deliver(w->run->stage->ctx, w->scratch, block, err) : AF_OK;
+    return run->stage->deliver != NULL ? run->stage->deliver(run->stage->ctx, slot->scratch, block, err) : AF_OK;
+}
+
+/* With the lock, which is not held while delivering. False: the run has failed. */
+static bool deliver_turn(struct run *run, struct af_ingest_slot *slot, bool turn_moves)
+{
+    struct af_error err = { 0 };
+    run->is_delivering = true;
+    af_mutex_unlock(&run->lock);
+    enum af_status status = deliver(run, slot, &err);
+    af_mutex_lock(&run->lock);
+    run->is_delivering = false;
+    count(run, slot);
+    run->turn += turn_moves;
+    if (turn_moves)
+        af_cond_broadcast(&run->turn_cond);
+    if (status != AF_OK)
+        fail_locked(run, &err);
+    return !run->has_failed;
+}
+
+static void park(struct run *run, struct af_ingest_slot *slot)
+{
+    struct af_ingest_slot **parked = run->parked;
+    af_mutex_lock(&run->lock);
+    parked[slot->block.ticket % run->slot_count] = slot;
+    while (!run->has_failed && !run->is_delivering && (slot = parked[run->turn % run->slot_count]) != NULL) {
+        parked[run->turn % run->slot_count] = NULL;
+        (void)deliver_turn(run, slot, true);
+        af_mutex_unlock(&run->lock);
+        af_ingest_slot_recycle(slot);
+        af_mutex_lock(&run->lock);
+        put_free(run, slot);
+    }
+    af_mutex_unlock(&run->lock);
 }
 
 /* --- workers ------------------------------------------------------------------------------------------------------------- */
 
-static void fail_run(struct run *run, const struct af_error *error)
-{
-    af_mutex_lock(&run->turn_lock);
-    if (!run->has_failed)
-        run->error = *error;
-    run->has_failed = true;
-    af_cond_broadcast(&run->turn_cond);
-    af_mutex_unlock(&run->turn_lock);
-}
-
-static bool is_cancelled(const struct run *run)
-{
-    return run->options->cancel != NULL && *(const volatile bool *)run->options->cancel;
-}
-
-/* False: nothing more to do. */
-static bool take(struct worker *w, struct af_feed_item *item, uint64_t *out_ticket)
-{
-    struct run *run = w->run;
-    struct af_error err = { 0 };
-    bool end = true;
-    enum af_status status = AF_OK;
-    af_mutex_lock(&run->feed_lock);
-    if (!run->is_exhausted && !run->has_failed) {
-        if (is_cancelled(run))
-            status = af_fail(&err, AF_ECANCELED, "interrupted");
-        else
-            status = af_feed_next(run->feed, &w->arena, item, &end, &err);
-        run->is_exhausted = end || status != AF_OK;
-        if (!run->is_exhausted)
-            *out_ticket = run->next_ticket++;
-    }
-    af_mutex_unlock(&run->feed_lock);
-    if (status != AF_OK)
-        fail_run(run, &err);
-    return status == AF_OK && !end;
-}
-
+/* False: the run has failed. */
 static bool wait_for_turn(struct run *run, uint64_t ticket)
 {
-    af_mutex_lock(&run->turn_lock);
+    af_mutex_lock(&run->lock);
     while (run->turn != ticket && !run->has_failed)
-        af_cond_wait(&run->turn_cond, &run->turn_lock);
+        af_cond_wait(&run->turn_cond, &run->lock);
     bool mine = !run->has_failed;
-    af_mutex_unlock(&run->turn_lock);
+    af_mutex_unlock(&run->lock);
     return mine;
 }
 
-/* *out_more: the item has lines left for another block, and the turn is kept for it. */
-static enum af_status one_block(struct worker *w, const struct af_feed_item *item, struct af_ingest_block *block, bool *out_more,
-                                struct af_error *err)
+/* The part of an item that one block could hold; the turn is kept for the rest. False: the run has failed. */
+static bool deliver_part(struct run *run, struct af_ingest_slot *slot)
 {
-    struct run *run = w->run;
-    w->lines_used = item->lines.len;
-    enum af_status status = work(w, item, block, err);
-    *out_more = w->lines_used < item->lines.len;
-    if (status != AF_OK && item->source != NULL)
-        af_error_prefix(err, "%s: ", item->source->source->path);
-    AF_TRY(status);
-    if (!wait_for_turn(run, block->ticket)) {
-        *out_more = false;
-        return AF_OK;
-    }
-    status = deliver(w, item, block, err);
-    af_mutex_lock(&run->turn_lock);
-    count(run, item, block);
-    run->turn += !*out_more;
-    af_cond_broadcast(&run->turn_cond);
-    af_mutex_unlock(&run->turn_lock);
-    return status;
+    if (!wait_for_turn(run, slot->block.ticket))
+        return false;
+    af_mutex_lock(&run->lock);
+    bool goes_on = deliver_turn(run, slot, false);
+    af_mutex_unlock(&run->lock);
+    return goes_on;
 }
 
-static void one_item(struct worker *w, struct af_feed_item *item, uint64_t ticket)
+static enum af_status one_slot(struct worker *w, struct af_ingest_slot *slot, struct af_error *err)
 {
-    struct af_error err = { 0 };
-    struct af_ingest_block block = { .source = item->index, .part = item->part, .ticket = ticket,
-                                     .unit_begins = item->unit_begins, .source_ends = item->source_ends,
-                                     .first_row = item->first_row };
-    uint64_t lines_after = w->lines_before + count_newlines(item->lines);
-    bool more = false;
-    enum af_status status = one_block(w, item, &block, &more, &err);
-    while (status == AF_OK && more) {
-        status = keep_rest(w, item, &block, &err);
-        if (status == AF_OK)
-            status = one_block(w, item, &block, &more, &err);
+    struct run *run = w->run;
+    AF_TRY(af_ingest_work(&w->self, slot, err));
+    while (af_ingest_slot_has_more(slot)) {
+        if (!deliver_part(run, slot))
+            return AF_OK;
+        AF_TRY(af_ingest_slot_keep_rest(slot, err));
+        AF_TRY(af_ingest_work(&w->self, slot, err));
     }
-    w->lines_before = lines_after;
-    if (status != AF_OK)
-        fail_run(w->run, &err);
+    /* Without a `work` of the stage, its `deliver` may need the series set: this worker makes no other points before. */
+    if (run->stage->work == NULL && run->stage->deliver != NULL && !wait_for_turn(run, slot->block.ticket))
+        return AF_OK;
+    park(run, slot);
+    return AF_OK;
 }
 
 static void worker_main(void *ctx)
 {
     struct worker *w = ctx;
-    struct af_feed_item item;
-    uint64_t ticket = 0;
-    while (take(w, &item, &ticket)) {
-        one_item(w, &item, ticket);
-        af_arena_reset(&w->arena);
-        af_open_source_unref(item.source);
+    struct run *run = w->run;
+    struct af_ingest_slot *slot;
+    af_mutex_lock(&run->lock);
+    while ((slot = next_slot(run)) != NULL) {
+        struct af_error err = { 0 };
+        af_mutex_unlock(&run->lock);
+        enum af_status status = one_slot(w, slot, &err);
+        af_mutex_lock(&run->lock);
+        if (status != AF_OK)
+            fail_locked(run, &err);
     }
-    af_mutex_lock(&w->run->turn_lock);
-    w->run->running--;
-    af_cond_signal(&w->run->end_cond);
-    af_mutex_unlock(&w->run->turn_lock);
-}
-
-static void worker_done(struct worker *w)
-{
-    const struct af_ingest_stage *stage = w->run->stage;
-    if (w->scratch != NULL && stage->scratch_free != NULL)
-        stage->scratch_free(stage->ctx, w->scratch);
-    af_mapper_free(w->mapper);
-    af_open_source_unref(w->bound);
-    af_lp_parser_free(w->parser);
-    af_buf_done(&w->rest);
-    af_arena_done(&w->arena);
-}
-
-static enum af_status worker_init(struct worker *w, struct run *run, struct af_error *err)
-{
-    w->run = run;
-    af_buf_init(&w->rest, SIZE_MAX / 2);
-    af_arena_init(&w->arena, AF_BATCH_ARENA_BYTES_MAX);
-    if (run->stage->scratch_new == NULL)
-        return AF_OK;
-    w->scratch = run->stage->scratch_new(run->stage->ctx);
-    return w->scratch != NULL ? AF_OK : af_fail_nomem(err, "a worker");
+    run->running--;
+    af_cond_signal(&run->end_cond);
+    af_mutex_unlock(&run->lock);
 }
 
 /* Until every worker has ended, with a look at progress now and then. */
 static void supervise(struct run *run)
 {
     const struct af_ingest_options *o = run->options;
-    af_mutex_lock(&run->turn_lock);
+    af_mutex_lock(&run->lock);
     int64_t next = af_clock_mono_ns();
     while (run->running != 0) {
         next += 200 * INT64_C(1000000);
-        while (run->running != 0 && af_cond_wait_until(&run->end_cond, &run->turn_lock, next))
+        while (run->running != 0 && af_cond_wait_until(&run->end_cond, &run->lock, next))
             continue;
         struct af_ingest_totals now = run->totals;
         if (o->progress != NULL && run->running != 0) {
-            af_mutex_unlock(&run->turn_lock);
+            af_mutex_unlock(&run->lock);
             o->progress(o->ctx, &now);
-            af_mutex_lock(&run->turn_lock);
+            af_mutex_lock(&run->lock);
         }
     }
-    af_mutex_unlock(&run->turn_lock);
+    af_mutex_unlock(&run->lock);
 }
 
-static void start_workers(struct run *run, struct worker *workers, unsigned count)
+/* --- beginning and end --------------------------------------------------------------------------------------------------- */
+
+static void fail_run(struct run *run, const struct af_error *error)
+{
+    af_mutex_lock(&run->lock);
+    fail_locked(run, error);
+    af_mutex_unlock(&run->lock);
+}
+
+/* Fewer slots or workers than asked for still do the work. */
+static unsigned start_slots(struct run *run, struct af_error *err)
+{
+    for (unsigned i = 0; i < run->slot_count; i++) {
+        if (af_ingest_slot_init(&run->slots[i], run->stage, err) != AF_OK)
+            return i;
+        run->slots[i].next = run->free;
+        run->free = &run->slots[i];
+    }
+    return run->slot_count;
+}
+
+static enum af_status start_worker(struct run *run, struct worker *w, struct af_error *err)
+{
+    w->run = run;
+    AF_TRY(af_ingest_worker_init(&w->self, run->options, run->stage, err));
+    af_mutex_lock(&run->lock);
+    run->running++;
+    af_mutex_unlock(&run->lock);
+    enum af_status status = af_thread_start(&w->thread, "af-worker", worker_main, w, err);
+    if (status != AF_OK) {
+        af_mutex_lock(&run->lock);
+        run->running--;
+        af_mutex_unlock(&run->lock);
+    }
+    return status;
+}
+
+static void start(struct run *run, struct worker *workers, unsigned worker_count)
 {
     struct af_error err = { 0 };
-    for (unsigned i = 0; i < count; i++) {
-        enum af_status status = worker_init(&workers[i], run, &err);
-        if (status == AF_OK) {
-            af_mutex_lock(&run->turn_lock);
-            run->running++;
-            af_mutex_unlock(&run->turn_lock);
-            status = af_thread_start(&workers[i].thread, "af-worker", worker_main, &workers[i], &err);
-            if (status == AF_OK)
-                continue;
-            af_mutex_lock(&run->turn_lock);
-            run->running--;
-            af_mutex_unlock(&run->turn_lock);
-        }
-        if (i == 0) /* fewer workers than asked for still do the work */
+    if (start_slots(run, &err) == 0) {
+        fail_run(run, &err);
+        return;
+    }
+    for (unsigned i = 0; i < worker_count; i++) {
+        if (start_worker(run, &workers[i], &err) == AF_OK)
+            continue;
+        if (i == 0)
             fail_run(run, &err);
         return;
     }
+}
+
+static void finish(struct run *run, struct worker *workers, unsigned worker_count)
+{
+    for (unsigned i = 0; i < worker_count; i++) {
+        af_thread_join(&workers[i].thread);
+        if (workers[i].run != NULL)
+            af_ingest_worker_done(&workers[i].self);
+    }
+    for (unsigned i = 0; i < run->slot_count; i++)
+        af_ingest_slot_done(&run->slots[i], run->stage);
+}
+
+static void *zeroed_lines(size_t count, size_t bytes)
+{
+    void *ptr = af_alloc_aligned(AF_ARENA_ALIGN, count * bytes);
+    if (ptr != NULL)
+        memset(ptr, 0, count * bytes);
+    return ptr;
+}
+
+static void run_workers(struct run *run, struct worker *workers, unsigned worker_count)
+{
+    af_mutex_init(&run->lock);
+    af_cond_init(&run->work_cond);
+    af_cond_init(&run->turn_cond);
+    af_cond_init(&run->end_cond);
+    start(run, workers, worker_count);
+    supervise(run);
+    finish(run, workers, worker_count);
+    af_cond_done(&run->end_cond);
+    af_cond_done(&run->turn_cond);
+    af_cond_done(&run->work_cond);
+    af_mutex_done(&run->lock);
 }
 
 enum af_status af_ingest_run(const struct af_ingest_options *options, const struct af_ingest_stage *stage,
@@ -400,30 +400,21 @@ enum af_status af_ingest_run(const struct af_ingest_options *options, const stru
     unsigned count = options->workers != 0 ? options->workers : af_cpu_count();
     if (count > AF_WORKERS_MAX)
         count = AF_WORKERS_MAX;
+    run.slot_count = count == 1 ? 1 : count + SLOTS_SPARE;
     AF_TRY(af_feed_new(options, &run.feed, err));
-    struct worker *workers = af_alloc_zero(count, sizeof *workers);
-    if (workers == NULL) {
-        af_feed_free(run.feed);
-        return af_fail_nomem(err, "workers");
-    }
-    af_mutex_init(&run.feed_lock);
-    af_mutex_init(&run.turn_lock);
-    af_cond_init(&run.turn_cond);
-    af_cond_init(&run.end_cond);
-    start_workers(&run, workers, count);
-    supervise(&run);
-    for (unsigned i = 0; i < count; i++) {
-        af_thread_join(&workers[i].thread);
-        if (workers[i].run != NULL)
-            worker_done(&workers[i]);
-    }
+    struct worker *workers = zeroed_lines(count, sizeof *workers);
+    run.slots = zeroed_lines(run.slot_count, sizeof *run.slots);
+    run.parked = af_alloc_zero(run.slot_count, sizeof *run.parked);
+    bool has_memory = workers != NULL && run.slots != NULL && run.parked != NULL;
+    if (has_memory)
+        run_workers(&run, workers, count);
     af_feed_free(run.feed);
+    af_free(run.parked);
+    af_free(run.slots);
     af_free(workers);
+    if (!has_memory)
+        return af_fail_nomem(err, "workers");
     *out = run.totals;
-    af_cond_done(&run.end_cond);
-    af_cond_done(&run.turn_cond);
-    af_mutex_done(&run.turn_lock);
-    af_mutex_done(&run.feed_lock);
     if (!run.has_failed)
         return AF_OK;
     if (err != NULL)
