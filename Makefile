@@ -27,7 +27,8 @@ FUZZ_FLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-re
 SRC_ALL := $(sort $(foreach d,$(DIRS),$(wildcard src/$(d)/*.c)))
 SRC_TEST := $(filter %_test.c,$(SRC_ALL))
 SRC_FUZZ := $(filter %_fuzz.c,$(SRC_ALL))
-SRC_BENCH := $(filter %_bench.c,$(SRC_ALL))
+# Those of bench/ need the engine.
+SRC_BENCH := $(filter %_bench.c,$(SRC_ALL)) $(if $(filter tsm,$(DIRS)),$(wildcard bench/*.c))
 SRC_LIB := $(filter-out %_test.c %_fuzz.c %_bench.c src/cli/main.c,$(SRC_ALL))
 TEST_LIB := $(filter-out test/lib/fuzz_main.c,$(wildcard test/lib/*.c))
 
@@ -133,14 +134,14 @@ test:
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/unit $(BUILD)/afluxo-asan replayers
 	@BUILD=$(BUILD) tools/test.sh core
 check-extra:
-	@tools/install.sh core influxdb test extra
+	@tools/install.sh core influxdb test extra bench
 	@$(MAKE) --no-print-directory -j$$(nproc) all benches
 	@BUILD=$(BUILD) tools/test.sh extra
 check-all:
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory check-extra
 bench:
-	@tools/install.sh core influxdb extra
+	@tools/install.sh core influxdb extra bench
 	@$(MAKE) --no-print-directory -j$$(nproc) all benches
 	@BUILD=$(BUILD) bench/run.sh
 fuzz:

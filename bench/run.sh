@@ -50,6 +50,10 @@ quick() {
         bits_bench) check "$b" "$b" 5 ;;
         csv_bench) check "$b" "$b" "$dir/rows.csv" ;;
         sink_bench) check "$b" "$b" 16 ;;
+        engine_bench) check "$b" "$b" "$dir" 0.1 ;;
+        cache_bench) check "$b" "$b" 4 ;;
+        index_bench) check "$b" "$b" 20000 ;;
+        scan_bench) check "$b" "$b" 500 ;;
         *) check "$b" "$b" ;;
         esac
     done
@@ -60,6 +64,7 @@ quick() {
     check "measure.py peak" python3 bench/measure.py peak "$afluxo" convert "$month" -o /dev/null --quiet
     check "influxd.py rate" python3 bench/influxd.py rate "$dir/lines"
     check "influxd.py peak" python3 bench/influxd.py peak "$afluxo" "$month" 5
+    for b in plants cpu series start latency migrate; do check "server.py $b" python3 bench/server.py --quick $b; done
     echo "$passed passed, $failed failed"
     [ $failed = 0 ]
 }
@@ -129,3 +134,8 @@ if [ "${BENCH_BIG:-}" = 1 ]; then
     row "peak memory, convert, one file of $size" "$(measure peak "$afluxo" convert "$big" -o /dev/null --quiet) MB" "128 MB is the ceiling" "batches and text in flight"
     row "peak memory, migrate, 2 minutes of the same" "$(python3 bench/influxd.py peak "$afluxo" "$big" 120) MB" "128 MB is the ceiling" "--memory"
 fi
+
+# --- the engine and the server ------------------------------------------------------------------------------------------------------
+echo
+echo "afluxo serve beside its peers:"
+python3 bench/server.py

@@ -1,33 +1,20 @@
 #!/bin/bash
-# The main job on sample data: two years of hourly grid data, from Parquet into a real InfluxDB, proven equal on both sides.
-# Everything stays below ./demo-data; the server listens on loopback only and stops with this script.
+# The main job on sample data: two years of hourly grid data, from Parquet into a data directory, proven equal, and served.
+# Makes ./demo-parquet (the source) and ./demo-data (the database); the server listens on loopback only and stops with this script.
 set -euo pipefail
 afluxo=${1:-build/afluxo}
-dir=demo-data
 plants=${DEMO_PLANTS:-300}
-rm -rf "$dir"
-mkdir -p "$dir/influxdb"
+rm -rf demo-data demo-parquet
+
+step() { printf '\n$ %s\n' "$*"; "$@"; }
+step "$afluxo" generate ons --out demo-parquet --from 2023-01-01 --to 2025-01-01 --plants "$plants"
+step "$afluxo" inspect schema "demo-parquet/dataset=generation/year=2024/month=06"
+step "$afluxo" migrate demo-parquet --to ./demo-data --bucket energy_data --verify --state demo-data.state
+step "$afluxo" tsm verify ./demo-data
 
 port=$(tools/free_port.sh)
-rpc=$(tools/free_port.sh)
-cat >"$dir/influxdb.conf" <<CONF
-reporting-disabled = true
-bind-address = "127.0.0.1:$rpc"
-[meta]
-  dir = "$PWD/$dir/influxdb/meta"
-[data]
-  dir = "$PWD/$dir/influxdb/data"
-  wal-dir = "$PWD/$dir/influxdb/wal"
-  index-version = "inmem"
-  max-series-per-database = 0
-  query-log-enabled = false
-[http]
-  bind-address = "127.0.0.1:$port"
-  log-enabled = false
-[monitor]
-  store-enabled = false
-CONF
-influxd run -config "$dir/influxdb.conf" >"$dir/influxdb.log" 2>&1 &
+printf '\n$ %s\n' "$afluxo serve --data ./demo-data --listen 127.0.0.1:$port &"
+"$afluxo" serve --data ./demo-data --listen "127.0.0.1:$port" &
 pid=$!
 trap 'kill $pid 2>/dev/null; wait $pid 2>/dev/null || true' EXIT
 for _ in $(seq 100); do
@@ -35,19 +22,18 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 url=http://127.0.0.1:$port
-
-step() { printf '\n$ %s\n' "$*"; "$@"; }
-echo "InfluxDB $(curl -fsSI "$url/ping" | tr -d '\r' | sed -n 's/^X-Influxdb-Version: //p') runs at $url"
-step "$afluxo" generate ons --out "$dir/parquet" --from 2023-01-01 --to 2025-01-01 --plants "$plants"
-step "$afluxo" inspect schema "$dir/parquet/dataset=generation/year=2024/month=06"
-step "$afluxo" migrate "$dir/parquet" --to "$url" --bucket energy_data --create --verify --state "$dir/state"
-step "$afluxo" query --from "$url" --bucket energy_data --format csv \
-    "SELECT mean(power_mw) FROM energy_data..generation_data WHERE time >= '2024-06-01' AND time < '2024-06-08' GROUP BY time(1d), energy_source"
+echo "demo_live,plant=itaipu power_mw=14000 $(date +%s)000000000" |
+    step "$afluxo" write --to "$url" --org afluxo --bucket energy_data --token-file demo-data/operator-token --state demo-data.state
+step "$afluxo" query 'SHOW MEASUREMENTS' --from "$url" --bucket energy_data --token-file demo-data/operator-token
+step curl -fsS "$url/ready"
 cat <<NEXT
 
-It is all below ./$dir (the server has stopped; rm -r $dir takes everything away). Try next:
-  $afluxo migrate --help                     all options, and what the exit statuses mean
-  $afluxo migrate --list-datasets            the ONS datasets it knows
-  $afluxo convert FILE.parquet | head        line protocol, without a server
-  $afluxo migrate FILES --dry-run            what would be written
+
+./demo-data is the database: in InfluxDB's own format, readable by a real one (rm -r demo-data demo-parquet demo-data.state takes
+everything away; the server has stopped). Try next:
+  $afluxo serve --data ./demo-data             be a server: the 1.x and 2.x write and management APIs
+  $afluxo export --from ./demo-data --bucket energy_data | head
+  $afluxo backup --from ./demo-data --help     a portable backup that influxd restores
+  $afluxo migrate FILES --to http://host:8086  the same job into a running InfluxDB
+  $afluxo migrate --list-datasets              the ONS datasets it knows
 NEXT

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Install the Debian and PyPI packages that a target needs and that are missing. Groups: core influxdb test fuzz extra.
+# Install the Debian, PyPI and npm packages that a target needs and that are missing. Groups: core influxdb test fuzz extra bench.
 set -eu
 packages=""
 pip=""
+npm=""
 for group in "$@"; do
     case $group in
     core) packages="$packages gcc make libc6-dev libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev libdeflate-dev
@@ -10,7 +11,10 @@ for group in "$@"; do
     influxdb) packages="$packages influxdb influxdb-client curl ca-certificates" ;;
     test) packages="$packages python3 openssl" ;;
     fuzz) packages="$packages clang-14 libclang-rt-14-dev" ;;
-    extra) packages="$packages python3 python3-venv clang-14"; pip="pyarrow duckdb pandas influxdb-client" ;;
+    extra) packages="$packages python3 python3-venv python3-influxdb clang-14"; pip="pyarrow duckdb pandas influxdb-client"
+           command -v npm >/dev/null || packages="$packages nodejs npm"
+           npm="@influxdata/influxdb-client @influxdata/influxdb-client-apis influx" ;;
+    bench) packages="$packages victoria-metrics" ;;
     *) echo "install.sh: no group $group" >&2; exit 2 ;;
     esac
 done
@@ -36,4 +40,13 @@ if [ -n "$pip" ]; then
     done
     # shellcheck disable=SC2086
     [ -z "$want" ] || "$venv/bin/python" -m pip install -q $want
+fi
+if [ -n "$npm" ]; then
+    dir=${NODE_DIR:-build/npm}
+    want=""
+    for p in $npm; do
+        [ -d "$dir/node_modules/$p" ] || want="$want $p"
+    done
+    # shellcheck disable=SC2086
+    [ -z "$want" ] || npm install --silent --no-audit --no-fund --prefix "$dir" $want >/dev/null
 fi

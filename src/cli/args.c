@@ -30,8 +30,8 @@ struct option {
 
 #define AT(field) offsetof(struct af_cli, field)
 static const struct option options[] = {
-    { "to", 0, TEXT, AT(to), "URL", "the server, http(s)://host:port, else INFLUX_HOST", NULL },
-    { "from", 0, TEXT, AT(from), "URL", "the server, http(s)://host:port, else INFLUX_HOST", NULL },
+    { "to", 0, TEXT, AT(to), "TARGET", "a directory of ours, or a server: http(s)://host:port; else INFLUX_HOST", NULL },
+    { "from", 0, TEXT, AT(from), "TARGET", "a directory of ours, or a server: http(s)://host:port; else INFLUX_HOST", NULL },
     { "bucket", 'b', TEXT, AT(bucket), "NAME", "bucket (2.x), or database or database/policy (1.x)", "INFLUX_BUCKET_NAME" },
     { "org", 'o', TEXT, AT(org), "NAME", "organisation (2.x)", "INFLUX_ORG INFLUXDB_V2_ORG" },
     { "token", 't', SECRET, AT(token), "TOKEN", "API token (2.x), better given by --token-file or INFLUX_TOKEN",
@@ -86,6 +86,25 @@ static const struct option options[] = {
     { "bad-rows-every", 0, COUNT, AT(bad_rows_every), "N", "make every Nth row one that cannot be a point", NULL },
     { "lang", 0, TEXT, AT(lang), "influxql|flux", "the query's language; influxql unless given", NULL },
     { "format", 0, TEXT, AT(format), "json|csv", "how the server shall answer; json unless given (Flux: csv)", NULL },
+    { "data", 0, TEXT, AT(data), "DIR", "the data directory; ./afluxo-data unless given", "AFLUXO_DATA" },
+    { "listen", 0, TEXT, AT(listen), "ADDR:PORT", "where to listen; 127.0.0.1:8086 unless given; port 0 takes a free one", "AFLUXO_LISTEN" },
+    { "tls-cert", 0, TEXT, AT(tls_cert), "FILE", "certificate (PEM) for TLS; needed where ADDR is not this machine alone", NULL },
+    { "tls-key", 0, TEXT, AT(tls_key), "FILE", "its key (PEM)", NULL },
+    { "no-auth", 0, FLAG, AT(no_auth), NULL, "everybody may do everything; only with a loopback address", NULL },
+    { "max-body", 0, SIZE, AT(max_body), "SIZE", "largest body of a request, unpacked; 32M unless given", NULL },
+    { "start", 0, TEXT, AT(start), "TIME", "from this time on: 2024-01-31, 2024-01-31T12:00:00Z; the beginning unless given", NULL },
+    { "stop", 0, TEXT, AT(stop), "TIME", "before this time; to the end unless given", NULL },
+    { "new-bucket", 0, TEXT, AT(new_bucket), "NAME", "what --bucket shall be called there", NULL },
+    { "rpc", 0, TEXT, AT(rpc), "HOST:PORT", "where a 1.x server takes shards; the URL's host, port 8088, unless given", NULL },
+    { "form", 0, TEXT, AT(form), "1|2|both", "which InfluxDB shall be able to restore the backup; both unless given", NULL },
+    { "repair", 0, FLAG, AT(repair), NULL, "put aside what is damaged and rebuild what can be rebuilt", NULL },
+    { "description", 0, TEXT, AT(description), "TEXT", "what it is for", NULL },
+    { "retention", 0, DURATION, AT(retention_ms), "TIME", "how long points are kept; for ever unless given", NULL },
+    { "read-bucket", 0, TEXT, AT(read_bucket), "NAME", "the token may read this bucket", NULL },
+    { "write-bucket", 0, TEXT, AT(write_bucket), "NAME", "the token may write this bucket", NULL },
+    { "all-access", 0, FLAG, AT(all_access), NULL, "the token may do everything in its organisation", NULL },
+    { "operator", 0, FLAG, AT(operator_token), NULL, "the token may do everything in all organisations", NULL },
+    { "admin", 0, FLAG, AT(admin), NULL, "the user may do everything (1.x: WITH ALL PRIVILEGES)", NULL },
     { "config", 0, TEXT, AT(config), "FILE", "options as YAML: `bucket: energy_data`", "AFLUXO_CONFIG" },
     { "json", 0, FLAG, AT(json), NULL, "machine-readable result on standard output", NULL },
     { "quiet", 'q', FLAG, AT(quiet), NULL, "errors only", NULL },
@@ -307,6 +326,12 @@ static void print_wrapped(const char *text, size_t indent)
     (void)putchar('\n');
 }
 
+/* -o FILE, as people expect of what makes files; elsewhere -o is --org. */
+static bool has_output_letter(const struct af_cli_command *command)
+{
+    return strcmp(command->name, "convert") == 0 || strcmp(command->name, "export") == 0 || strcmp(command->name, "tsm") == 0;
+}
+
 /* What some commands call differently. */
 static struct option as_for(const struct option *option, const struct af_cli_command *command)
 {
@@ -317,8 +342,13 @@ static struct option as_for(const struct option *option, const struct af_cli_com
     } else if (strcmp(command->name, "generate") == 0 && option->offset == AT(to)) {
         own.argument = "DATE";
         own.help = "the day after the last";
-    } else if (strcmp(command->name, "convert") == 0 && option->offset == AT(output)) {
+    } else if (has_output_letter(command) && option->offset == AT(output)) {
         own.letter = 'o';
+    } else if (has_output_letter(command) && option->offset == AT(org)) {
+        own.letter = 0;
+    } else if (strcmp(command->name, "export") == 0 && option->offset == AT(format)) {
+        own.argument = "lp|parquet";
+        own.help = "what to write; by the ending of --output unless given, else lp";
     }
     return own;
 }
@@ -548,7 +578,7 @@ static int take_option(struct af_cli *cli, struct words *w, const struct af_cli_
         value = name[len] == '=' ? name + len + 1 : NULL;
     } else {
         option = find_letter(word[1]);
-        if (strcmp(command->name, "convert") == 0 && word[1] == 'o') /* -o FILE, as people expect of a converter */
+        if (has_output_letter(command) && word[1] == 'o')
             option = find("output", 6);
         value = word[2] != '\0' ? word + 2 : NULL;
     }

@@ -31,11 +31,23 @@ struct af_cli {
     uint64_t shard_duration_ms;
     const char *state, *dead_letters, *report, *output;
     bool retry_dead_letters, verify, resume, dry_run, no_spool, allow_unsigned;
+    bool is_bulk;                 /* no option: a target directory is opened to be built, without a log */
     /* generate */
     const char *out, *codec;
     uint64_t plants, step_ms, seed, bad_rows_every;
     /* query */
     const char *lang, *format;
+    /* serve, and directories */
+    const char *data, *listen, *tls_cert, *tls_key;
+    bool no_auth;
+    uint64_t max_body;
+    /* wholes: backup, restore, export, bulkload, tsm */
+    const char *start, *stop, *new_bucket, *rpc, *form;
+    bool repair;
+    /* administration */
+    const char *description, *read_bucket, *write_bucket;
+    uint64_t retention_ms;
+    bool all_access, operator_token, admin;
     /* everywhere */
     const char *config;
     bool json, quiet, verbose, help, version;
@@ -85,6 +97,18 @@ void af_progress_free(struct af_progress *progress); /* takes the bar away; NULL
 /* setup.c: options become libraries' options. */
 AF_MUST_CHECK enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const char *default_bucket,
                                                struct af_store **out, struct af_error *err);
+/* The same target's place, and what opens it: for commands that speak to a server without a store. */
+const char *af_cli_target_url(const char *target); /* `target`, else what the environment says; NULL */
+AF_MUST_CHECK enum af_status af_cli_take_token(struct af_cli *cli, struct af_error *err);          /* --token-file into cli->token */
+AF_MUST_CHECK enum af_status af_cli_take_password(struct af_cli *cli, const char **out, struct af_error *err);
+/* Where the server listens that has a data directory; its operator token's file, or NULL. */
+AF_MUST_CHECK enum af_status af_cli_find_server(const char *dir, const char **out_url, const char **out_token_file, struct af_error *err);
+/* It is a data directory of ours already: what only reads must not make one. AF_ENOTFOUND says that it is none. */
+AF_MUST_CHECK enum af_status af_cli_need_house(const char *dir, struct af_error *err);
+bool af_cli_is_directory(const char *target); /* not a URL: a data directory of ours */
+/* Options of a house in `dir`: memory, words to standard error. */
+struct af_house_options;
+void af_cli_house_options(const struct af_cli *cli, const char *dir, struct af_house_options *out);
 /* A call to the server failed: is it worth another try? Then the pause before it is over. Says so the first time. For the calls
  * before and after the sink, which has its own ways. */
 struct af_cli_retry {
@@ -126,4 +150,13 @@ int af_cli_verify(struct af_cli *cli);
 int af_cli_inspect(struct af_cli *cli);
 int af_cli_generate(struct af_cli *cli);
 int af_cli_query(struct af_cli *cli);
+int af_cli_serve(struct af_cli *cli);
+int af_cli_backup(struct af_cli *cli);
+int af_cli_restore(struct af_cli *cli);
+int af_cli_export(struct af_cli *cli);
+int af_cli_bulkload(struct af_cli *cli);
+int af_cli_tsm(struct af_cli *cli);
+int af_cli_bucket(struct af_cli *cli);
+int af_cli_user(struct af_cli *cli);
+int af_cli_token(struct af_cli *cli);
 #endif

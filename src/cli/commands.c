@@ -6,7 +6,7 @@
 #define SOURCES "dataset mapping infer list-datasets measurement time-zone strict precision "
 
 const struct af_cli_command af_cli_commands[] = {
-    { "migrate", "SOURCE... --to URL", "move Parquet, ONS CSV or line protocol into InfluxDB and prove it arrived",
+    { "migrate", "SOURCE... --to TARGET", "move Parquet, ONS CSV or line protocol into InfluxDB or a directory and prove it arrived",
       "to create shard-duration " TARGET SOURCES "verify force-flux resume dry-run report workers lanes memory rate batch-lines "
       "batch-bytes dead-letters "
       "retry-dead-letters state no-spool spool-bytes patience retry-budget " COMMON,
@@ -26,13 +26,13 @@ const struct af_cli_command af_cli_commands[] = {
       "What migrate would send, one point a line, in the order of the sources. Rows that cannot be a point are named on standard "
       "error, with file, row and reason.",
       af_cli_convert },
-    { "verify", "SOURCE... --to URL", "prove that a server holds exactly what the sources say",
+    { "verify", "SOURCE... --to TARGET", "prove that a server holds exactly what the sources say",
       "to " TARGET SOURCES "report workers dead-letters force-flux " COMMON,
       "Both sides are read whole. Per series and UTC day, the number of values and an order-independent digest over (time, field, "
       "value) are compared; where they differ, the values are compared one by one and examples are shown. Exit status 4 means "
       "differences.",
       af_cli_verify },
-    { "write", "[FILE|-] --to URL --bucket B", "send line protocol",
+    { "write", "[FILE|-] --to TARGET --bucket B", "send line protocol",
       "to create shard-duration " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state "
       "no-spool "
       "spool-bytes patience retry-budget unsigned " COMMON,
@@ -50,6 +50,52 @@ const struct af_cli_command af_cli_commands[] = {
       af_cli_inspect },
     { "generate", "ons --out DIR", "make ONS-shaped Parquet files, the same for the same seed",
       "out from to plants step seed codec bad-rows-every " COMMON, NULL, af_cli_generate },
+    { "serve", "[--data DIR]", "be a server: InfluxDB's 1.x and 2.x APIs over a data directory",
+      "data listen tls-cert tls-key no-auth memory max-body " COMMON,
+      "The first start makes an organisation, a bucket and an operator token, printed once and kept in DIR/operator-token, readable by the "
+      "owner alone. SIGTERM and SIGINT end it after the requests at work.\n\nFor example:\nafluxo serve --data ./demo-data --listen "
+      "127.0.0.1:8086",
+      af_cli_serve },
+    { "backup", "DIR --from TARGET", "copy buckets of a data directory into a backup directory", "from form " TARGET COMMON,
+      "Each bucket is copied as of one moment, while writes go on, and every archive is read back before the manifest is written. The same "
+      "directory can be restored here, with `influxd restore -portable` (1.x) and with `influx restore` (2.x). Without --bucket, all "
+      "buckets.\n\nFor example:\nafluxo backup /backups/monday --from ./demo-data",
+      af_cli_backup },
+    { "restore", "DIR --to TARGET", "bring a backup, or the data directory of an InfluxDB, into a data directory or server",
+      "to new-bucket rpc " TARGET COMMON,
+      "DIR is a backup of afluxo, a portable backup of InfluxDB 1.x, a backup of 2.x, or the data directory itself (1.x: the one with "
+      "data, wal and meta; 2.x: the one with engine) of a server that is not running. All of a backup is checked before anything "
+      "changes. A bucket that is there keeps its points; of equal ones those restored count. With --bucket only that one, with "
+      "--new-bucket under another name. To a server, a backup goes as bulkload does.",
+      af_cli_restore },
+    { "bulkload", "DIR --to URL", "load whole shards into a running InfluxDB, faster than writes, and count them there",
+      "to new-bucket rpc " TARGET COMMON,
+      "DIR is a data directory of ours (afluxo tsm build makes one) or a backup. 2.x: through the restore API, which wants an operator "
+      "token; 1.x: through its RPC port, into a database that is not there yet. Afterwards the values of every field in every shard are "
+      "counted on the server and compared.",
+      af_cli_bulkload },
+    { "export", "--from TARGET --bucket B", "write points as line protocol or Parquet",
+      "from measurement start stop format output codec force-flux " TARGET COMMON,
+      "Line protocol goes to standard output or --output FILE (compressed if it ends in .gz). Parquet goes to --output: a file ending in "
+      ".parquet for one measurement, else a directory with a file for each.\n\nFor example:\n"
+      "afluxo export --from ./demo-data --bucket energy_data --start 2024-01-01 --format parquet -o january/",
+      af_cli_export },
+    { "tsm", "verify|dump|export|build PATH...", "check, show, unpack and build TSM files",
+      "output repair shard-duration bucket org " SOURCES "unsigned dead-letters workers memory " COMMON,
+      "verify: every block decoded, of files, directories, or a data directory of ours as a whole (with --repair: mended). dump: what "
+      "is in a file, a line a key; with --verbose a line a block. export: line protocol out of files, tombstones applied. build: "
+      "sources (as migrate takes them) into a new data directory, compacted, ready for bulkload.\n\nFor example:\n"
+      "afluxo tsm build data/ -o ./built && afluxo bulkload ./built --to http://localhost:8086 --org ons-energy",
+      af_cli_tsm },
+    { "bucket", "create|list|delete [NAME]", "manage buckets of a data directory or a server",
+      "to retention shard-duration description " TARGET COMMON, NULL, af_cli_bucket },
+    { "user", "create|list|delete [NAME]", "manage users of a data directory or a server",
+      "to admin org token token-file user password-file ca-file insecure timeout " COMMON,
+      "create takes the new user's password from --password-file, or from INFLUX_PASSWORD; without one the user cannot sign in.",
+      af_cli_user },
+    { "token", "create|list|delete [ID]", "manage API tokens of a data directory or a server",
+      "to read-bucket write-bucket all-access operator description org token token-file ca-file insecure timeout " COMMON,
+      "create prints the token once: only its hash is kept. delete takes the id that list shows.", af_cli_token },
     { "completion", "bash|zsh|fish", "print a completion script for a shell", "help", NULL, af_cli_completion },
     { "man", "", "print the manual page (roff)", "help", NULL, af_cli_man },
     { NULL, NULL, NULL, NULL, NULL, NULL },

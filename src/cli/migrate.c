@@ -2,6 +2,8 @@
  * migrate.c - sources -> mapping -> line protocol -> sink -> store, with a journal; and `write`, the same for line protocol.
  *
  *     worker: map, encode into lanes (parallel)      turn: rejects, put to the sink (in order)      sink: settles units -> journal
+ *
+ * Into a directory of ours the points go as they are: build.c.
  */
 #include "base/alloc.h"
 #include "cli/migrate.h"
@@ -57,7 +59,10 @@ static void end_unit(struct migration *m, enum af_journal_flag flag)
         return;
     if (flag != AF_JOURNAL_MORE)
         atomic_store(&m->last_parts[m->unit_id >> 32], (uint64_t)flag << 32 | ((uint32_t)m->unit_id + 1));
-    af_sink_unit_end(m->sink, m->unit);
+    if (m->build != NULL)
+        build_unit_ended(m->build, m->unit);
+    else
+        af_sink_unit_end(m->sink, m->unit);
     m->unit = NULL;
 }
 
@@ -85,18 +90,28 @@ static enum af_status put_rejects(struct migration *m, const struct af_ingest_bl
     return AF_OK;
 }
 
+enum af_status migration_begin_block(struct migration *m, const struct af_ingest_block *block, struct af_error *err)
+{
+    if (block->unit_begins)
+        AF_TRY(begin_unit(m, block, err));
+    return put_rejects(m, block, err);
+}
+
+void migration_end_block(struct migration *m, const struct af_ingest_block *block)
+{
+    if (block->source_ends)
+        end_unit(m, block->source_is_bad ? AF_JOURNAL_BAD : AF_JOURNAL_LAST);
+}
+
 static enum af_status deliver(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
 {
     struct migration *m = ctx;
     const struct af_lp_text *lanes = scratch;
-    if (block->unit_begins)
-        AF_TRY(begin_unit(m, block, err));
-    AF_TRY(put_rejects(m, block, err));
+    AF_TRY(migration_begin_block(m, block, err));
     for (uint32_t i = 0; block->points != NULL && i < m->lanes; i++)
         if (lanes[i].line_count != 0)
             AF_TRY(af_sink_put(m->sink, m->unit, i, &lanes[i], block->first_row, err));
-    if (block->source_ends)
-        end_unit(m, block->source_is_bad ? AF_JOURNAL_BAD : AF_JOURNAL_LAST);
+    migration_end_block(m, block);
     return AF_OK;
 }
 
@@ -126,28 +141,33 @@ static void mapped(void *ctx, const struct af_source *source, const struct af_ma
 static void progress(void *ctx, const struct af_ingest_totals *now)
 {
     struct migration *m = ctx;
-    struct af_sink_stats stats = { 0 };
-    if (m->sink != NULL)
-        af_sink_stats(m->sink, &stats);
+    struct af_sink_stats stats;
+    migration_stats(m, &stats);
     char note[400] = "";
     if (stats.lines_spooled != 0)
         (void)snprintf(note, sizeof note, "%" PRIu64 " lines spooled: %s", stats.lines_spooled, stats.last_error);
     else if (stats.last_error[0] != '\0')
         (void)snprintf(note, sizeof note, "retrying: %s", stats.last_error);
     af_progress_show(m->progress, now->bytes_done, af_cli_source_bytes(&m->sources.list), now->rows_read, note);
+    if (m->build != NULL)
+        build_settle(m->build);
     if (m->journal == NULL || m->journal_failed)
         return;
     enum af_status status = af_journal_sync(m->journal, &m->journal_error);
     m->journal_failed = status != AF_OK && status != AF_EFULL; /* a full disk may get room again; the last call decides */
 }
+
 /* --- the run ------------------------------------------------------------------------------------------------------------- */
 
 static enum af_status transfer(struct migration *m, struct af_error *err)
 {
-    struct af_ingest_stage stage = { .ctx = m, .scratch_new = lanes_new, .scratch_free = lanes_free, .work = encode,
-                                     .deliver = m->sink != NULL ? deliver : NULL };
+    struct af_ingest_stage text = { .ctx = m, .scratch_new = lanes_new, .scratch_free = lanes_free, .work = encode,
+                                    .deliver = m->sink != NULL ? deliver : NULL };
+    struct af_ingest_stage stage = m->build != NULL ? build_stage(m) : text;
     m->progress = af_progress_new(m->cli, m->cli->dry_run ? "reading" : "migrating", "rows");
     enum af_status status = af_ingest_run(&m->sources.ingest, &stage, &m->totals, err);
+    if (status == AF_OK && m->build != NULL)
+        status = build_finish(m->build, err);
     if (status == AF_OK && m->sink != NULL)
         status = af_sink_finish(m->sink, err);
     af_progress_free(m->progress);
@@ -160,15 +180,25 @@ static enum af_status transfer(struct migration *m, struct af_error *err)
 
 static int interrupted(const struct migration *m, const struct af_error *err)
 {
-    struct af_sink_stats stats = { 0 };
-    if (m->sink != NULL)
-        af_sink_stats(m->sink, &stats);
+    struct af_sink_stats stats;
+    migration_stats(m, &stats);
     af_cli_warn("%s", err->message);
     bool can_resume = m->journal != NULL && (err->status == AF_ECANCELED || af_status_is_retryable(err->status));
-    if (can_resume)
+    if (can_resume && m->build != NULL)
+        af_cli_warn("the same command with --resume goes on where the last points are safe");
+    else if (can_resume)
         af_cli_warn("%" PRIu64 " points are written, %" PRIu64 " wait in the spool; the same command with --resume goes on",
                     stats.lines_written, stats.lines_spooled);
     return can_resume ? AF_EXIT_INTERRUPTED : AF_EXIT_FAILED;
+}
+
+/* What comes out of a pipe is safe as it comes only with a log; all else can be read again. */
+static bool can_be_read_again(const struct af_source_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].is_pipe && list->items[i].copy == NULL)
+            return false;
+    return true;
 }
 
 static int run(struct af_cli *cli)
@@ -179,6 +209,7 @@ static int run(struct af_cli *cli)
     enum af_status status = af_cli_open_sources(cli, &m.sources, &err);
     if (status != AF_OK)
         return status == AF_EINVAL ? af_cli_usage_error(cli, "%s", err.message) : af_cli_fail(cli, &err);
+    cli->is_bulk = can_be_read_again(&m.sources.list);
     m.sources.ingest.ctx = &m;
     m.sources.ingest.bad_source = bad_source;
     m.sources.ingest.mapped = mapped;

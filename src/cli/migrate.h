@@ -1,6 +1,6 @@
 /*
- * migrate.h - a migration under way: what migrate.c (the stage), retry.c (dead letters taken up again) and migration.c (opening, state
- * directory, result) share.
+ * migrate.h - a migration under way: what migrate.c (the run, and the stage for servers), build.c (the stage for directories), retry.c
+ * (dead letters taken up again) and migration.c (opening, state directory, result) share.
  *
  *     STATE/lock          one run at a time
  *     STATE/target        whose blocks the spool holds
@@ -14,6 +14,8 @@
 #include "cli/cli.h"
 #include <stdatomic.h>
 
+struct build; /* build.c */
+
 struct bad_part {
     uint64_t first_row;
     char reason[sizeof((struct af_error *)0)->message + 64];
@@ -23,7 +25,8 @@ struct migration {
     struct af_cli *cli;
     struct af_cli_sources sources;
     struct af_store *store;
-    struct af_sink *sink;
+    struct af_sink *sink;             /* with a build: for dead letters and units only */
+    struct build *build;              /* NULL: the target is no directory of ours */
     struct af_file *lock;             /* of the state directory */
     struct af_journal *journal;
     struct af_progress *progress;
@@ -56,6 +59,24 @@ AF_MUST_CHECK enum af_status migration_open_sink(struct migration *m, struct af_
 /* All of it, and where to go on. */
 AF_MUST_CHECK enum af_status migration_open(struct migration *m, struct af_error *err);
 void migration_close(struct migration *m);
+void migration_stats(const struct migration *m, struct af_sink_stats *out); /* of whatever is written to */
+
+/* --- migrate.c: for the stages, in `deliver` -------------------------------------------------------------------------------- */
+
+/* Before a block's points: its unit, and rows that are no points. After them: the end of its file. */
+AF_MUST_CHECK enum af_status migration_begin_block(struct migration *m, const struct af_ingest_block *block, struct af_error *err);
+void migration_end_block(struct migration *m, const struct af_ingest_block *block);
+
+/* --- build.c ---------------------------------------------------------------------------------------------------------------- */
+
+AF_MUST_CHECK enum af_status build_new(struct migration *m, struct build **out, struct af_error *err);
+void build_free(struct build *build); /* NULL is fine */
+struct af_ingest_stage build_stage(struct migration *m);
+void build_unit_ended(struct build *build, struct af_sink_unit *unit); /* settles when its points are in files */
+void build_settle(struct build *build);   /* units whose points are */
+AF_MUST_CHECK enum af_status build_finish(struct build *build, struct af_error *err); /* all in files, one generation a shard */
+void build_stats(struct build *build, struct af_sink_stats *out); /* points, values, bytes */
+
 /* The end: words, verification if asked for, JSON and report. Returns the exit status. */
 int migration_finish(struct migration *m);
 #endif

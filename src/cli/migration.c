@@ -7,6 +7,7 @@
 #include "cli/migrate.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "server/server.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -51,6 +52,12 @@ static enum af_status lock_state(struct migration *m, struct af_error *err)
     return status;
 }
 
+/* Into a directory that is ours alone, without text: the sink is there for dead letters only. */
+static bool is_build(const struct migration *m)
+{
+    return m->cli->is_bulk && af_house_of_store(m->store) != NULL;
+}
+
 static enum af_status count_block(void *ctx, const char *path, struct af_error *err)
 {
     (void)err;
@@ -68,6 +75,9 @@ static enum af_status check_spool_owner(const struct migration *m, struct af_err
     uint64_t blocks = 0;
     if (af_path_kind(spool) == AF_PATH_DIR)
         AF_TRY(af_dir_list(spool, count_block, &blocks, err));
+    if (blocks != 0 && is_build(m))
+        return af_fail(err, AF_EINVAL, "%s holds %" PRIu64 " blocks that an earlier run left: put them in first, with "
+                       "`afluxo write` and an empty pipe", spool, blocks);
     if (blocks != 0 && m->cli->no_spool)
         return af_fail(err, AF_EINVAL, "%s holds %" PRIu64 " blocks that an earlier run left: go on without --no-spool", spool, blocks);
     struct af_buf owner, now;
@@ -158,9 +168,9 @@ enum af_status migration_open_sink(struct migration *m, struct af_error *err)
     (void)snprintf(spool, sizeof spool, "%s/spool", m->state);
     size_t batch_bytes = cli->batch_bytes != 0 ? (size_t)cli->batch_bytes : fitting_batch_bytes(m);
     struct af_sink_options options = {
-        .lanes = m->lanes, .batch_lines = cli->batch_lines, .batch_bytes = batch_bytes, .lines_per_s = cli->rate,
+        .lanes = is_build(m) ? 1 : m->lanes, .batch_lines = cli->batch_lines, .batch_bytes = batch_bytes, .lines_per_s = cli->rate,
         .precision_ns = af_precision_ns(m->precision), .batch_budget_ms = af_cli_ms(cli->retry_budget_ms),
-        .patience_ms = af_cli_ms(cli->patience_ms), .spool_dir = cli->no_spool ? NULL : spool,
+        .patience_ms = af_cli_ms(cli->patience_ms), .spool_dir = cli->no_spool || is_build(m) ? NULL : spool,
         .spool_bytes_max = cli->spool_bytes, .dead_letters_dir = cli->strict ? NULL : m->dead_letters,
         .run_id = m->run_id, .cancel = af_interrupt_flag(),
     };
@@ -223,11 +233,13 @@ enum af_status migration_open(struct migration *m, struct af_error *err)
     if (m->last_parts == NULL)
         return af_fail_nomem(err, "the journal");
     AF_TRY(open_journal(m, err));
-    return migration_open_sink(m, err);
+    AF_TRY(migration_open_sink(m, err));
+    return is_build(m) ? build_new(m, &m->build, err) : AF_OK;
 }
 
 void migration_close(struct migration *m)
 {
+    build_free(m->build);
     af_sink_close(m->sink);
     if (m->journal != NULL && af_journal_sync(m->journal, NULL) != AF_OK)
         af_cli_warn("the journal could not be written; a resumed run will do some work again");
@@ -236,6 +248,15 @@ void migration_close(struct migration *m)
     af_store_close(m->store);
     af_free((void *)m->last_parts);
     af_cli_close_sources(&m->sources);
+}
+
+void migration_stats(const struct migration *m, struct af_sink_stats *out)
+{
+    *out = (struct af_sink_stats){ 0 };
+    if (m->sink != NULL)
+        af_sink_stats(m->sink, out);
+    if (m->build != NULL)
+        build_stats(m->build, out);
 }
 
 /* --- the result ---------------------------------------------------------------------------------------------------------- */
@@ -285,7 +306,8 @@ static void print_result(const struct migration *m, const struct af_sink_stats *
     af_cli_print_count(points, sizeof points, m->cli->dry_run ? t->points : stats->lines_written);
     af_cli_print_bytes(bytes, sizeof bytes, stats->bytes_sent);
     af_cli_say(m->cli, "%s: %" PRIu64 " file%s, %s rows read, %s points %s%s, %.1f s", m->cli->dry_run ? "dry run" : "done",
-               t->files, af_cli_plural(t->files), rows, points, m->cli->dry_run ? "to write, nothing sent" : "written, sent as ",
+               t->files, af_cli_plural(t->files), rows, points,
+               m->cli->dry_run ? "to write, nothing sent" : m->build != NULL ? "written as " : "written, sent as ",
                m->cli->dry_run ? "" : bytes, seconds);
     uint64_t rejected = t->rows_rejected + t->rows_lost + stats->lines_rejected;
     const char *dead = dead_letters(m);
@@ -316,10 +338,9 @@ static int exit_status(const struct migration *m, const struct af_sink_stats *st
 int migration_finish(struct migration *m)
 {
     struct af_error err = { 0 };
-    struct af_sink_stats stats = { 0 };
+    struct af_sink_stats stats;
     struct af_verify_result verified;
-    if (m->sink != NULL)
-        af_sink_stats(m->sink, &stats);
+    migration_stats(m, &stats);
     print_result(m, &stats);
     bool verify = m->cli->verify && !m->cli->dry_run;
     if (verify) {

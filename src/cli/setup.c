@@ -7,6 +7,8 @@
 #include "os/file.h"
 #include "os/thread.h"
 #include "remote/remote.h"
+#include "server/server.h"
+#include "format/json/json.h"
 #include <stdlib.h>
 
 /* --- the store ----------------------------------------------------------------------------------------------------------- */
@@ -46,7 +48,7 @@ static enum af_status influx_version(const char *text, enum af_influx_version *o
 }
 
 /* Long enough for a server that restarts, short enough for somebody who gave a wrong port. */
-enum { TRIES_MS = 10000, PAUSE_FIRST_MS = 100, LOOK_MS = 50 };
+enum { TRIES_MS = 10000, PAUSE_FIRST_MS = 100, LOOK_MS = 50, PATIENCE_MS = 600000 };
 
 bool af_cli_try_again(const struct af_cli *cli, struct af_cli_retry *retry, const struct af_error *err)
 {
@@ -68,7 +70,7 @@ bool af_cli_try_again(const struct af_cli *cli, struct af_cli_retry *retry, cons
     return !*af_interrupt_flag();
 }
 
-static const char *target_url(const char *target)
+const char *af_cli_target_url(const char *target)
 {
     if (target == NULL)
         target = getenv("INFLUX_HOST");
@@ -77,19 +79,88 @@ static const char *target_url(const char *target)
     return target;
 }
 
-enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const char *default_bucket, struct af_store **out,
-                                 struct af_error *err)
+bool af_cli_is_directory(const char *target)
 {
-    target = target_url(target);
-    if (target == NULL)
-        return af_fail(err, AF_EINVAL, "which server? Say --to http://host:8086, or set INFLUX_HOST");
-    if (!af_url_is_http(target))
-        return af_fail(err, AF_EUNSUPPORTED, "%s: this version writes to servers only; say --to http://host:8086", target);
-    if (cli->token_file != NULL)
-        AF_TRY(read_secret(cli->token_file, &cli->token, err));
-    const char *password = getenv("INFLUX_PASSWORD");
-    if (cli->password_file != NULL)
-        AF_TRY(read_secret(cli->password_file, &password, err));
+    return target != NULL && !af_url_is_http(target) && strstr(target, "://") == NULL;
+}
+
+enum af_status af_cli_need_house(const char *dir, struct af_error *err)
+{
+    static const char *const signs[] = { "afluxo.sqlite", "LOCK" };
+    char path[AF_PATH_BYTES_MAX];
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dir, signs[i]);
+        if (af_path_kind(path) == AF_PATH_FILE)
+            return AF_OK;
+    }
+    return af_fail(err, AF_ENOTFOUND, "%s is not a data directory of afluxo", dir);
+}
+
+static void say_engine(void *ctx, const char *words)
+{
+    const struct af_cli *cli = ctx;
+    if (!cli->quiet)
+        af_cli_warn("%s", words);
+}
+
+void af_cli_house_options(const struct af_cli *cli, const char *dir, struct af_house_options *out)
+{
+    uint64_t memory = cli->memory != 0 ? cli->memory : AF_MEMORY_DEFAULT;
+    *out = (struct af_house_options){ .engine = { .dir = dir, .cache_bytes = memory / 2, .no_wal = cli->is_bulk,
+                                                  .no_compaction = cli->is_bulk, .say = say_engine, .ctx = (void *)(uintptr_t)cli } };
+    if (cli->is_bulk) { /* a full disk gets as long as a server that does not answer */
+        out->engine.cache_wait_ms = af_cli_ms(cli->patience_ms != 0 ? cli->patience_ms : PATIENCE_MS);
+        out->engine.compact_bytes_per_s = UINT64_MAX;
+    }
+}
+
+/* A server has the directory: it says in DIR/server.json where it listens, and DIR/operator-token is ours to read if the directory is. */
+enum af_status af_cli_find_server(const char *dir, const char **out_url, const char **out_token, struct af_error *err)
+{
+    static char url[256];
+    static char token_path[AF_PATH_BYTES_MAX];
+    char path[AF_PATH_BYTES_MAX];
+    struct af_buf text;
+    struct af_arena arena;
+    af_buf_init(&text, 64 << 10);
+    af_arena_init(&arena, 1 << 20);
+    (void)snprintf(path, sizeof path, "%s/server.json", dir);
+    struct af_json *json = NULL;
+    enum af_status status = af_file_read_all(path, &text, err);
+    if (status == AF_OK)
+        status = af_json_parse(af_buf_slice(&text), &arena, &json, err);
+    if (status == AF_OK) {
+        struct af_slice found = af_json_string(json, "url");
+        (void)snprintf(url, sizeof url, "%.*s", (int)found.len, found.len != 0 ? found.ptr : "");
+        *out_url = url;
+        (void)snprintf(token_path, sizeof token_path, "%s/operator-token", dir);
+        *out_token = af_path_kind(token_path) == AF_PATH_FILE ? token_path : NULL;
+    }
+    af_arena_done(&arena);
+    af_buf_done(&text);
+    return status;
+}
+
+enum { HISTORY_SHARD_NS_PER_MS = 1000000 };
+static const int64_t HISTORY_SHARD_NS = INT64_C(52) * 7 * 86400 * 1000000000; /* what suits hourly history: docs/engine.md */
+
+enum af_status af_cli_take_token(struct af_cli *cli, struct af_error *err)
+{
+    return cli->token_file != NULL ? read_secret(cli->token_file, &cli->token, err) : AF_OK;
+}
+
+enum af_status af_cli_take_password(struct af_cli *cli, const char **out, struct af_error *err)
+{
+    *out = getenv("INFLUX_PASSWORD");
+    return cli->password_file != NULL ? read_secret(cli->password_file, out, err) : AF_OK;
+}
+
+static enum af_status open_remote(struct af_cli *cli, const char *target, const char *default_bucket, struct af_store **out,
+                                  struct af_error *err)
+{
+    const char *password;
+    AF_TRY(af_cli_take_token(cli, err));
+    AF_TRY(af_cli_take_password(cli, &password, err));
     struct af_remote_options options = { .url = target, .bucket = cli->bucket != NULL ? cli->bucket : default_bucket,
                                          .org = cli->org, .token = cli->token, .user = cli->user, .password = password,
                                          .force_flux = cli->force_flux,
@@ -109,6 +180,43 @@ enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const c
         }
     }
     return AF_OK;
+}
+
+static enum af_status open_directory(struct af_cli *cli, const char *dir, const char *default_bucket, struct af_store **out,
+                                     struct af_error *err)
+{
+    const char *bucket = cli->bucket != NULL ? cli->bucket : default_bucket;
+    if (bucket == NULL)
+        return af_fail(err, AF_EINVAL, "which bucket? Say --bucket NAME, or set INFLUX_BUCKET_NAME");
+    struct af_house_options options;
+    af_cli_house_options(cli, dir, &options);
+    int64_t shard_ns = cli->shard_duration_ms != 0 ? (int64_t)cli->shard_duration_ms * HISTORY_SHARD_NS_PER_MS : HISTORY_SHARD_NS;
+    struct af_error why = { 0 };
+    enum af_status status = af_house_store_open(&options, cli->org, bucket, shard_ns, out, &why);
+    const char *url = NULL;
+    const char *token_file = NULL;
+    if (status != AF_EBUSY || af_cli_find_server(dir, &url, &token_file, NULL) != AF_OK) {
+        if (err != NULL)
+            *err = why;
+        return status;
+    }
+    af_cli_say(cli, "%s is served at %s: going through that server", dir, url);
+    if (cli->token == NULL && cli->token_file == NULL)
+        cli->token_file = token_file;
+    return open_remote(cli, url, default_bucket, out, err);
+}
+
+enum af_status af_cli_open_store(struct af_cli *cli, const char *target, const char *default_bucket, struct af_store **out,
+                                 struct af_error *err)
+{
+    target = af_cli_target_url(target);
+    if (target == NULL)
+        return af_fail(err, AF_EINVAL, "which target? Say --to DIRECTORY or --to http://host:8086, or set INFLUX_HOST");
+    if (af_cli_is_directory(target))
+        return open_directory(cli, target, default_bucket, out, err);
+    if (!af_url_is_http(target))
+        return af_fail(err, AF_EUNSUPPORTED, "%s: a target is a directory or http(s)://host:port", target);
+    return open_remote(cli, target, default_bucket, out, err);
 }
 
 /* --- the sources --------------------------------------------------------------------------------------------------------- */

@@ -36,8 +36,8 @@ AF_MUST_CHECK enum af_status af_decompress(struct af_codec_ctx *ctx, enum af_cod
 AF_MUST_CHECK enum af_status af_compress(struct af_codec_ctx *ctx, enum af_codec codec, int level, struct af_slice src,
                                          struct af_buf *out, struct af_error *err);
 
-/* Gzip members of unknown size, unpacked and appended to `out`. AF_ELIMIT: more than out->bytes_max would come out. AF_ECORRUPT in the words
- * of Go's library, which InfluxDB's clients know: "gzip: invalid header", "gzip: invalid checksum", "unexpected EOF". */
+/* Gzip members of unknown size, unpacked and appended to `out`. AF_ELIMIT: more than out->bytes_max would come out. AF_ECORRUPT in the
+ * words of Go's library, which InfluxDB's clients know: "gzip: invalid header", "gzip: invalid checksum", "unexpected EOF". */
 AF_MUST_CHECK enum af_status af_gunzip(struct af_codec_ctx *ctx, struct af_slice src, struct af_buf *out, struct af_error *err);
 
 /* CRC-32 (zlib's polynomial), continued from `crc` (0 to begin). */

@@ -12,5 +12,6 @@ typedef enum af_status (*af_inflate_read)(void *ctx, void *dst, size_t cap, size
 typedef enum af_status (*af_inflate_emit)(void *ctx, struct af_slice bytes, struct af_error *err);
 
 /* All members to the end, checksums and lengths checked; zero bytes behind the last one are padding. AF_ECORRUPT: damaged or cut short. */
-AF_MUST_CHECK enum af_status af_gunzip_stream(af_inflate_read read, void *read_ctx, af_inflate_emit emit, void *emit_ctx, struct af_error *err);
+AF_MUST_CHECK enum af_status af_gunzip_stream(af_inflate_read read, void *read_ctx, af_inflate_emit emit, void *emit_ctx,
+                                              struct af_error *err);
 #endif

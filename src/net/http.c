@@ -21,6 +21,7 @@
 #include "os/clock.h"
 #include "os/thread.h"
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #ifndef AF_VERSION
@@ -59,6 +60,7 @@ struct af_http {
     int64_t moved_ns;      /* when bytes last moved */
     uint64_t moved_bytes;
     size_t pulled_bytes;   /* by on_body in this pull */
+    uint64_t body_at;      /* of read_body */
     enum af_status failed; /* of a callback */
     struct af_error failure;
     char said[CURL_ERROR_SIZE];
@@ -285,6 +287,38 @@ static CURLcode set_connection(struct af_http *http)
     return CURLE_OK;
 }
 
+static size_t send_some(char *dst, size_t size, size_t count, void *ctx)
+{
+    struct af_http *http = ctx;
+    uint64_t left = http->request.body_bytes - http->body_at;
+    size_t len = size * count < left ? size * count : (size_t)left;
+    if (len != 0 && http->failed == AF_OK)
+        http->failed = http->request.read_body(http->request.ctx, http->body_at, dst, len, &http->failure);
+    http->body_at += len;
+    return http->failed == AF_OK ? len : CURL_READFUNC_ABORT;
+}
+
+static int send_from(void *ctx, curl_off_t offset, int origin)
+{
+    struct af_http *http = ctx;
+    if (origin != SEEK_SET || offset < 0)
+        return CURL_SEEKFUNC_CANTSEEK;
+    http->body_at = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static void set_body_source(struct af_http *http)
+{
+    CURL *easy = http->easy;
+    http->body_at = 0;
+    (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)http->request.body_bytes);
+    (void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, send_some);
+    (void)curl_easy_setopt(easy, CURLOPT_READDATA, http);
+    (void)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, send_from);
+    (void)curl_easy_setopt(easy, CURLOPT_SEEKDATA, http);
+}
+
 static CURLcode set_method(struct af_http *http)
 {
     CURL *easy = http->easy;
@@ -296,7 +330,9 @@ static CURLcode set_method(struct af_http *http)
     }
     if (strcmp(request->method, "HEAD") == 0)
         return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    if (strcmp(request->method, "POST") == 0 || request->body.len > 0) {
+    if (request->read_body != NULL) {
+        set_body_source(http);
+    } else if (strcmp(request->method, "POST") == 0 || request->body.len > 0) {
         (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.ptr : "");

@@ -22,6 +22,10 @@ struct af_http_request {
     const char *url;
     const char *const *headers;    /* "Name: value", NULL-terminated; may be NULL */
     struct af_slice body;
+    /* Instead of `body`, for what is too large to be in memory: `body_bytes` bytes, asked for in order, from the start again where a kept
+     * connection turns out to be dead. Exactly `len` bytes at `offset`. */
+    enum af_status (*read_body)(void *ctx, uint64_t offset, void *dst, size_t len, struct af_error *err);
+    uint64_t body_bytes;
     /* Where the answer's body goes when its status is 200..299; NULL: kept in answer->body. Returning anything but AF_OK ends the
      * request with that status. Compressed answers (gzip) arrive decompressed. */
     enum af_status (*on_body)(void *ctx, struct af_slice bytes, struct af_error *err);

@@ -136,3 +136,12 @@ void af_memory_huge(void *at, size_t bytes)
 {
     (void)madvise(at, bytes, MADV_HUGEPAGE);
 }
+
+void af_descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: it stays as it was, which is no failure */
+}

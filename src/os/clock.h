@@ -25,6 +25,9 @@ void af_end_by_sigpipe(void) __attribute__((noreturn));
 bool af_tty_is(int fd);
 unsigned af_tty_columns(int fd); /* 80 if unknown */
 
+/* As many open files as the system lets this process have without asking (a server has connections and TSM files). */
+void af_descriptors_raise(void);
+
 /* Peak resident set of this process, bytes. */
 uint64_t af_memory_peak(void);
 /* A wish: pages of 2 MiB for these bytes (aligned to that), so that filling them costs few page faults. */

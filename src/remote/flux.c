@@ -31,7 +31,7 @@ struct flux_table {
 
 /* --- text --------------------------------------------------------------------------------------------------------- */
 
-static void append_string(struct af_buf *out, struct af_slice text)
+void flux_append_string(struct af_buf *out, struct af_slice text)
 {
     af_buf_append_char(out, '"');
     for (size_t i = 0; i < text.len; i++) {
@@ -48,14 +48,31 @@ static void append_string(struct af_buf *out, struct af_slice text)
     af_buf_append_char(out, '"');
 }
 
-static void append_from(struct af_buf *out, const struct remote *remote, const char *measurement, int64_t from_ns, int64_t last_ns)
+void flux_append_from(struct af_buf *out, const struct remote *remote, int64_t from_ns, int64_t last_ns)
 {
     af_buf_append_str(out, "from(bucket: ");
-    append_string(out, af_slice_of(remote->bucket));
-    af_buf_printf(out, ") |> range(start: time(v: %lld), stop: time(v: %lld)) |> filter(fn: (r) => r._measurement == ",
-                  (long long)from_ns, (long long)last_ns + 1);
-    append_string(out, af_slice_of(measurement));
-    af_buf_append_char(out, ')');
+    flux_append_string(out, af_slice_of(remote->bucket));
+    af_buf_printf(out, ") |> range(start: time(v: %lld), stop: time(v: %lld))", (long long)from_ns, (long long)last_ns + 1);
+}
+
+void flux_append_filters(struct af_buf *out, const char *measurement, const struct af_predicate *predicate)
+{
+    if (measurement != NULL) {
+        af_buf_append_str(out, " |> filter(fn: (r) => r._measurement == ");
+        flux_append_string(out, af_slice_of(measurement));
+        af_buf_append_char(out, ')');
+    }
+    if (remote_reach(predicate) == REACH_SOME) {
+        af_buf_append_str(out, " |> filter(fn: (r) => ");
+        flux_append_predicate(out, predicate);
+        af_buf_append_char(out, ')');
+    }
+}
+
+static void append_from(struct af_buf *out, const struct remote_stream *stream, int64_t from_ns, int64_t last_ns)
+{
+    flux_append_from(out, stream->remote, from_ns, last_ns);
+    af_buf_append_str(out, stream->where);
 }
 
 static void append_fields(struct af_buf *out, const struct remote_stream *stream)
@@ -63,7 +80,7 @@ static void append_fields(struct af_buf *out, const struct remote_stream *stream
     af_buf_append_str(out, " |> filter(fn: (r) => ");
     for (size_t i = 0; i < stream->field_count; i++) {
         af_buf_append_str(out, i > 0 ? " or r._field == " : "r._field == ");
-        append_string(out, af_slice_of(stream->fields[i].name));
+        flux_append_string(out, af_slice_of(stream->fields[i].name));
     }
     af_buf_append_char(out, ')');
 }
@@ -188,7 +205,7 @@ static enum af_status compose_key(struct remote_stream *stream, const struct af_
     for (size_t i = 0; i < table->count; i++)
         if (table->columns[i].role == ROLE_TAG)
             tags[tag_count++] = (struct iql_tag){ table->names[i].name, cells[i] };
-    enum af_status status = remote_stream_key(stream, tags, tag_count, err);
+    enum af_status status = remote_compose_key(&stream->key, af_slice_of(stream->measurement), tags, tag_count, err);
     af_free(tags);
     return status;
 }
@@ -244,7 +261,7 @@ static enum af_status scan_ask(struct remote_stream *stream, struct af_error *er
     static const struct csv_handler handler = { scan_table, scan_row };
     struct af_buf text;
     af_buf_init(&text, QUERY_BYTES_MAX);
-    append_from(&text, stream->remote, stream->measurement, stream->from_ns, stream->window_last_ns);
+    append_from(&text, stream, stream->from_ns, stream->window_last_ns);
     append_fields(&text, stream);
     af_buf_append_str(&text, " |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\")"
                              " |> sort(columns: [\"_time\"])");
@@ -342,7 +359,7 @@ static enum af_status extent_end(struct remote_stream *stream, bool is_last, str
     struct af_buf text;
     af_buf_init(&text, QUERY_BYTES_MAX);
     *out = (struct small){ .remote = stream->remote, .name_of = "_time" };
-    append_from(&text, stream->remote, stream->measurement, stream->from_ns, stream->last_ns);
+    append_from(&text, stream, stream->from_ns, stream->last_ns);
     append_fields(&text, stream);
     af_buf_printf(&text, " |> %s() |> keep(columns: [\"_time\"]) |> group() |> sort(columns: [\"_time\"], desc: %s) |> limit(n: 1)",
                   is_last ? "last" : "first", is_last ? "true" : "false");
@@ -375,11 +392,12 @@ enum af_status flux_list(struct remote *remote, enum af_listing what, const stru
     struct af_buf text;
     af_buf_init(&text, QUERY_BYTES_MAX);
     if (what == AF_LIST_FIELDS) { /* one value of each field shows its type; two types in one field are Flux's own error */
-        append_from(&text, remote, scan->measurement, INT64_MIN + 2, INT64_MAX - 1);
+        flux_append_from(&text, remote, INT64_MIN + 2, INT64_MAX - 1);
+        flux_append_filters(&text, scan->measurement, NULL);
         af_buf_append_str(&text, " |> group(columns: [\"_field\"]) |> first() |> keep(columns: [\"_field\", \"_value\"])");
     } else {
         af_buf_append_str(&text, "import \"influxdata/influxdb/schema\"\nschema.measurements(bucket: ");
-        append_string(&text, af_slice_of(remote->bucket));
+        flux_append_string(&text, af_slice_of(remote->bucket));
         af_buf_append_str(&text, ", start: time(v: -9223372036854775806), stop: time(v: 9223372036854775806))");
     }
     enum af_status status = af_buf_check(&text, "a query", err);

@@ -339,6 +339,7 @@ static const struct af_store_ops influx_ops = {
     .write = remote_write,
     .scan = remote_scan,
     .list = remote_list,
+    .erase = remote_erase,
     .create = influx_create,
     .ping = influx_ping,
     .close = influx_close,

@@ -292,6 +292,14 @@ void iql_append_source(struct af_buf *out, const struct remote *remote, const ch
     remote_append_quoted(out, af_slice_of(measurement));
 }
 
+void iql_append_where(struct af_buf *out, const struct af_predicate *predicate)
+{
+    if (remote_reach(predicate) != REACH_SOME)
+        return;
+    af_buf_append_str(out, " WHERE ");
+    iql_append_predicate(out, predicate);
+}
+
 void iql_request(struct remote *remote, struct remote_conn *conn, struct af_slice text, unsigned chunk_rows)
 {
     remote_request(remote, conn, "/query");

@@ -1,6 +1,12 @@
-/* list.c - measurements, fields and buckets of a remote InfluxDB; see remote.h. */
+/*
+ * list.c - measurements, fields, tags, series and buckets of a remote InfluxDB; see remote.h.
+ *
+ * In InfluxQL by SHOW; where that does not reach, tags come out of the series (series.c). 1.x answers for the whole database, whatever the
+ * retention policy; for series, nothing at all if the policy that is asked has no shards.
+ */
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/intern.h"
 #include "base/numbers.h"
 #include "remote/remote_int.h"
 
@@ -95,14 +101,155 @@ enum af_status remote_list_fields(struct remote *remote, const struct af_scan *s
     return is_influxql ? iql_fields(remote, scan, listed, err) : flux_list(remote, AF_LIST_FIELDS, scan, listed, err);
 }
 
-static enum af_status list_measurements(struct remote *remote, struct af_listed *listed, struct af_error *err)
+/* --- measurements, tags and series: each name once ---------------------------------------------------------------- */
+
+struct names {
+    enum af_listing what;
+    struct remote *remote;
+    const struct af_scan *scan;
+    struct af_listed *listed;
+    struct af_intern seen;
+    struct af_buf scratch;
+    struct af_buf cell; /* InfluxQL: the one that counts */
+};
+
+static enum af_status add_once(struct names *names, struct af_slice name, struct af_error *err)
 {
-    struct listing listing = { .listed = listed };
+    uint32_t before = names->seen.count;
+    uint32_t id;
+    AF_TRY(af_intern_add(&names->seen, name, &id, err));
+    return names->seen.count != before ? af_listed_add(names->listed, name, NULL, 0, err) : AF_OK;
+}
+
+static enum af_status add_tags(struct names *names, struct af_slice key, struct af_error *err)
+{
+    size_t at = 0;
+    struct af_slice tag, value;
+    while (af_key_next_tag(key, &at, &tag, &value)) {
+        struct af_slice name = af_key_unescape(tag, &names->scratch);
+        AF_TRY(af_buf_check(&names->scratch, "a listing", err));
+        if (names->what == AF_LIST_TAG_VALUES) {
+            if (!af_slice_is(name, names->scan->tag))
+                continue;
+            name = af_key_unescape(value, &names->scratch);
+        }
+        AF_TRY(af_buf_check(&names->scratch, "a listing", err));
+        AF_TRY(add_once(names, name, err));
+    }
+    return AF_OK;
+}
+
+static enum af_status add_of_key(void *ctx, struct af_slice key, struct af_error *err)
+{
+    struct names *names = ctx;
+    if (names->what == AF_LIST_SERIES)
+        return add_once(names, key, err);
+    if (names->what != AF_LIST_MEASUREMENTS)
+        return add_tags(names, key, err);
+    struct af_slice name = af_key_unescape_measurement(af_key_measurement_raw(key), &names->scratch);
+    AF_TRY(af_buf_check(&names->scratch, "a listing", err));
+    return add_once(names, name, err);
+}
+
+static enum af_status one_cell(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
+                               struct af_error *err)
+{
+    struct names *names = ctx;
+    (void)kind;
+    (void)is_true;
+    if (column != (names->what == AF_LIST_TAG_VALUES ? 1 : 0))
+        return AF_OK;
+    af_buf_clear(&names->cell);
+    af_buf_append_slice(&names->cell, text);
+    return af_buf_check(&names->cell, "a listing", err);
+}
+
+static enum af_status key_row(void *ctx, struct af_error *err)
+{
+    struct names *names = ctx;
+    return add_of_key(names, af_buf_slice(&names->cell), err);
+}
+
+static enum af_status name_row(void *ctx, struct af_error *err)
+{
+    struct names *names = ctx;
+    return add_once(names, af_buf_slice(&names->cell), err);
+}
+
+static bool has_predicate(const struct af_scan *scan)
+{
+    return scan != NULL && scan->predicate != NULL;
+}
+
+/* SHOW MEASUREMENTS WHERE tests the tags of all series of a measurement together, so with a predicate it is the series that are asked
+ * for. True: rows are series keys. */
+static bool append_show(struct af_buf *out, const struct names *names)
+{
+    const struct af_scan *scan = names->scan;
+    bool is_measurements = names->what == AF_LIST_MEASUREMENTS;
+    bool is_keys = names->what == AF_LIST_SERIES || (is_measurements && has_predicate(scan));
+    af_buf_append_str(out, is_keys ? "SHOW SERIES" : is_measurements ? "SHOW MEASUREMENTS"
+                                                 : names->what == AF_LIST_TAG_KEYS ? "SHOW TAG KEYS" : "SHOW TAG VALUES");
+    if (scan != NULL && scan->measurement != NULL && !is_measurements) {
+        af_buf_append_str(out, " FROM ");
+        iql_append_source(out, names->remote, scan->measurement);
+    } else if (is_keys && names->remote->policy != NULL) { /* else the default policy is asked, which may be without shards */
+        af_buf_append_str(out, " FROM ");
+        remote_append_quoted(out, af_slice_of(names->remote->policy));
+        af_buf_append_str(out, "./.*/");
+    }
+    if (names->what == AF_LIST_TAG_VALUES) {
+        af_buf_append_str(out, " WITH KEY = ");
+        remote_append_quoted(out, af_slice_of(scan->tag));
+    }
+    if (scan != NULL)
+        iql_append_where(out, scan->predicate);
+    return is_keys;
+}
+
+static enum af_status iql_names(struct names *names, struct af_error *err)
+{
+    struct iql_handler handler = { .cell = one_cell };
+    struct af_buf text;
+    af_buf_init(&text, QUERY_BYTES_MAX);
+    handler.row_end = append_show(&text, names) ? key_row : name_row;
+    enum af_status status = af_buf_check(&text, "a query", err);
+    if (status == AF_OK)
+        status = iql_run(names->remote, af_buf_slice(&text), names->scan != NULL ? names->scan->cancel : NULL, &handler, names, err);
+    af_buf_done(&text);
+    return status;
+}
+
+static enum af_status find_names(struct names *names, struct af_error *err)
+{
     bool is_influxql;
-    AF_TRY(remote_speaks_influxql(remote, &is_influxql, err));
-    if (!is_influxql)
-        return flux_list(remote, AF_LIST_MEASUREMENTS, NULL, listed, err);
-    return list_by(remote, AF_SLICE_LIT("SHOW MEASUREMENTS"), &listing, &names_handler, err);
+    if (has_predicate(names->scan) && remote_reach(names->scan->predicate) == REACH_NONE)
+        return AF_OK;
+    if (names->what == AF_LIST_TAG_VALUES && (names->scan == NULL || names->scan->tag == NULL))
+        return af_fail(err, AF_EINVAL, "%s: values of which tag?", names->remote->base.name);
+    AF_TRY(remote_speaks_influxql(names->remote, &is_influxql, err));
+    if (is_influxql)
+        return iql_names(names, err);
+    if (names->what == AF_LIST_MEASUREMENTS && !has_predicate(names->scan))
+        return flux_list(names->remote, AF_LIST_MEASUREMENTS, NULL, names->listed, err);
+    struct af_scan scan = names->scan != NULL ? *names->scan : (struct af_scan){ 0 };
+    if (names->what == AF_LIST_MEASUREMENTS)
+        scan.measurement = NULL;
+    return flux_each_series(names->remote, &scan, add_of_key, names, err);
+}
+
+static enum af_status list_names(struct remote *remote, enum af_listing what, const struct af_scan *scan, struct af_listed *listed,
+                                 struct af_error *err)
+{
+    struct names names = { .what = what, .remote = remote, .scan = scan, .listed = listed };
+    af_intern_init(&names.seen);
+    af_buf_init(&names.scratch, QUERY_BYTES_MAX);
+    af_buf_init(&names.cell, QUERY_BYTES_MAX);
+    enum af_status status = find_names(&names, err);
+    af_buf_done(&names.cell);
+    af_buf_done(&names.scratch);
+    af_intern_done(&names.seen);
+    return status;
 }
 
 /* --- buckets of 1.x: databases, with the retention of their default policy ---------------------------------------- */
@@ -221,12 +368,12 @@ enum af_status remote_list(struct af_store *store, enum af_listing what, const s
     struct af_listed *listed;
     AF_TRY(af_listed_new(what, &listed, err));
     enum af_status status;
-    if (what == AF_LIST_MEASUREMENTS)
-        status = list_measurements(remote, listed, err);
-    else if (what == AF_LIST_FIELDS)
+    if (what == AF_LIST_FIELDS)
         status = remote_list_fields(remote, scan, listed, err);
-    else
+    else if (what == AF_LIST_BUCKETS)
         status = remote->is_v2 ? list_buckets(remote, listed, err) : list_databases(remote, listed, err);
+    else
+        status = list_names(remote, what, scan, listed, err);
     if (status != AF_OK) {
         af_stream_close(af_listed_stream(listed));
         return status;

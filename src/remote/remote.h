@@ -5,6 +5,9 @@
  * database/policy, /write and /query; user and password. 2.x: org, bucket and token, /api/v2/write; a scan uses the InfluxQL
  * endpoint when the bucket has a DBRP mapping (2.7 makes one by itself), else Flux. Requests are gzipped. How answers are judged:
  * docs/formats/influxdb-http.md.
+ *
+ * Deletes: AF_EUNSUPPORTED, and nothing deleted, where InfluxDB would take more than was asked: points of another retention policy
+ * (1.x), a series that has all tags of the one to go (2.x without InfluxQL).
  */
 #ifndef AF_REMOTE_REMOTE_H
 #define AF_REMOTE_REMOTE_H

@@ -9,7 +9,10 @@
  *     scan.c       a scan in InfluxQL, window by window
  *     annotated.c  annotated CSV as events of rows
  *     flux.c       a scan in Flux
+ *     predicate.c  predicates as text of either language
  *     list.c       listings
+ *     series.c     series of a bucket that InfluxQL does not reach
+ *     erase.c      deletes
  *     query.c      native query text, straight through
  *
  * Threads: a call takes a connection out of the pool (or makes one) and gives it back; everything else in `remote` is
@@ -148,6 +151,8 @@ void iql_reader_free(struct iql_reader *reader);
 void remote_append_quoted(struct af_buf *out, struct af_slice text);
 /* "policy"."measurement" */
 void iql_append_source(struct af_buf *out, const struct remote *remote, const char *measurement);
+/* Append " WHERE ..." for the predicate, if it restricts. */
+void iql_append_where(struct af_buf *out, const struct af_predicate *predicate);
 /* Set up a query request: URL, form body in conn->body. `chunk_rows` 0: not chunked. */
 void iql_request(struct remote *remote, struct remote_conn *conn, struct af_slice text, unsigned chunk_rows);
 /* Send and read the rows of a whole answer. */
@@ -182,6 +187,33 @@ AF_MUST_CHECK enum af_status flux_run(struct remote *remote, struct af_slice tex
 AF_MUST_CHECK enum af_status flux_list(struct remote *remote, enum af_listing what, const struct af_scan *scan,
                                        struct af_listed *listed, struct af_error *err);
 
+/* A string literal of Flux. */
+void flux_append_string(struct af_buf *out, struct af_slice text);
+/* from(bucket) |> range, both ends included. */
+void flux_append_from(struct af_buf *out, const struct remote *remote, int64_t from_ns, int64_t last_ns);
+/*  |> filter(...) by measurement and predicate, as far as they restrict. */
+void flux_append_filters(struct af_buf *out, const char *measurement, const struct af_predicate *predicate);
+
+/* --- predicates (predicate.c) ------------------------------------------------------------------------------------- */
+
+/* What is known of a predicate without looking at data. NULL reaches all. */
+enum remote_reach { REACH_NONE, REACH_SOME, REACH_ALL };
+enum remote_reach remote_reach(const struct af_predicate *predicate);
+/* Of REACH_SOME only. */
+void iql_append_predicate(struct af_buf *out, const struct af_predicate *predicate);
+void flux_append_predicate(struct af_buf *out, const struct af_predicate *predicate);
+/* What 2.x's delete understands: tag = value, joined by AND to what `out` holds. False, and nothing appended, if the predicate is more. */
+AF_MUST_CHECK bool remote_append_equals(struct af_buf *out, const struct af_predicate *predicate);
+void remote_append_equal(struct af_buf *out, struct af_slice tag, struct af_slice value);
+
+/* --- series (series.c) -------------------------------------------------------------------------------------------- */
+
+/* One of the series of the bucket that have points; the same one may come again. */
+typedef enum af_status (*remote_on_series)(void *ctx, struct af_slice key, struct af_error *err);
+/* In Flux: of scan's measurement (NULL: all) and predicate. */
+AF_MUST_CHECK enum af_status flux_each_series(struct remote *remote, const struct af_scan *scan, remote_on_series on_series, void *ctx,
+                                              struct af_error *err);
+
 /* --- scans (scan.c, flux.c) --------------------------------------------------------------------------------------------------- */
 
 /* What both languages' scans share: rows that fill up, full ones that wait, time windows. */
@@ -192,6 +224,7 @@ struct remote_stream {
     struct remote_conn *conn;
     struct af_arena arena;          /* texts for the life of the scan */
     const char *measurement;
+    const char *where;              /* the predicate in the scan's language: "(...) AND ", or Flux filters; "" if it restricts nothing */
     struct af_field *fields;        /* the scan's columns, by name */
     size_t field_count;
     const bool *cancel;
@@ -223,20 +256,23 @@ AF_MUST_CHECK enum af_status remote_scan(struct af_store *store, const struct af
                                          struct af_error *err);
 AF_MUST_CHECK enum af_status remote_list(struct af_store *store, enum af_listing what, const struct af_scan *scan,
                                          struct af_stream **out, struct af_error *err);
+AF_MUST_CHECK enum af_status remote_erase(struct af_store *store, const struct af_scan *scan, struct af_error *err);
 AF_MUST_CHECK enum af_status remote_write(struct af_store *store, const struct af_write *write, struct af_write_answer *out,
                                           struct af_error *err);
 
 /* Fields of the measurement as name and type word into `listed`, in whichever language works. */
 AF_MUST_CHECK enum af_status remote_list_fields(struct remote *remote, const struct af_scan *scan, struct af_listed *listed,
                                                 struct af_error *err);
+/* What InfluxDB can keep: the ends of `scan`'s range within it, both included. False: nothing can be there. */
+bool remote_clip(const struct af_scan *scan, int64_t *out_from_ns, int64_t *out_last_ns);
 /* Whether InfluxQL can be asked; finds it out once for 2.x. */
 AF_MUST_CHECK enum af_status remote_speaks_influxql(struct remote *remote, bool *out, struct af_error *err);
 
 /* For the languages: a row is complete; a full builder is put aside. */
 AF_MUST_CHECK enum af_status remote_stream_row_end(struct remote_stream *stream, struct af_error *err);
-/* The series key from tags in any order; tags without a value are none. */
-AF_MUST_CHECK enum af_status remote_stream_key(struct remote_stream *stream, struct iql_tag *tags, size_t tag_count,
-                                               struct af_error *err);
+/* The series key from tags in any order (they get sorted); tags without a value are none. */
+AF_MUST_CHECK enum af_status remote_compose_key(struct af_buf *out, struct af_slice measurement, struct iql_tag *tags, size_t tag_count,
+                                                struct af_error *err);
 extern const struct remote_language_ops remote_flux_ops;
 /* Earliest and latest time with a value in [*from, *last], or false in *out_some. */
 AF_MUST_CHECK enum af_status flux_extent(struct remote_stream *stream, bool *out_some, struct af_error *err);

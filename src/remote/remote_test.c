@@ -54,7 +54,7 @@ AF_TEST(influxd_keeps_the_contract)
 {
     if (!af_influxd_start(&server, (struct af_influxd_options){ 0 }))
         return;
-    af_store_contract(&(struct af_contract){ .name = "remote", .open = open_database, .oracle = open_memory });
+    af_store_contract(&(struct af_contract){ .name = "remote", .open = open_database, .oracle = open_memory, .may_linger = true });
     af_influxd_stop(&server);
 }
 

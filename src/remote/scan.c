@@ -58,21 +58,22 @@ static int by_key(const void *a, const void *b)
     return af_slice_cmp(((const struct iql_tag *)a)->key, ((const struct iql_tag *)b)->key);
 }
 
-enum af_status remote_stream_key(struct remote_stream *stream, struct iql_tag *tags, size_t tag_count, struct af_error *err)
+enum af_status remote_compose_key(struct af_buf *out, struct af_slice measurement, struct iql_tag *tags, size_t tag_count,
+                                  struct af_error *err)
 {
     if (tag_count > 1)
         qsort(tags, tag_count, sizeof *tags, by_key);
-    af_buf_clear(&stream->key);
-    af_key_append_measurement(&stream->key, af_slice_of(stream->measurement));
+    af_buf_clear(out);
+    af_key_append_measurement(out, measurement);
     for (size_t i = 0; i < tag_count; i++) {
         if (tags[i].value.len == 0) /* the series has no such tag */
             continue;
-        af_buf_append_char(&stream->key, ',');
-        af_key_append_tag(&stream->key, tags[i].key);
-        af_buf_append_char(&stream->key, '=');
-        af_key_append_tag(&stream->key, tags[i].value);
+        af_buf_append_char(out, ',');
+        af_key_append_tag(out, tags[i].key);
+        af_buf_append_char(out, '=');
+        af_key_append_tag(out, tags[i].value);
     }
-    return af_buf_check(&stream->key, "a series key", err);
+    return af_buf_check(out, "a series key", err);
 }
 
 /* --- InfluxQL: events to rows ------------------------------------------------------------------------------------- */
@@ -90,7 +91,7 @@ static enum af_status iql_series(void *ctx, struct af_slice name, const struct i
         return af_fail_nomem(err, "the tags of a series");
     if (tag_count > 0)
         memcpy(sorted, tags, tag_count * sizeof *sorted);
-    enum af_status status = remote_stream_key(stream, sorted, tag_count, err);
+    enum af_status status = remote_compose_key(&stream->key, af_slice_of(stream->measurement), sorted, tag_count, err);
     af_free(sorted);
     return status;
 }
@@ -177,8 +178,8 @@ static const char *cast_of(enum af_type type)
     }
 }
 
-/* SELECT "f"::float AS "c0", ... FROM "m" WHERE time >= a AND time <= b. The casts choose fields where a tag has the same name; the
- * aliases keep the names out of the answer. */
+/* SELECT "f"::float AS "c0", ... FROM "m" WHERE (...) AND time >= a AND time <= b. The casts choose fields where a tag has the same name;
+ * the aliases keep the names out of the answer. */
 static void append_select(struct af_buf *out, const struct remote_stream *stream, int64_t from_ns, int64_t last_ns)
 {
     af_buf_append_str(out, "SELECT ");
@@ -189,7 +190,7 @@ static void append_select(struct af_buf *out, const struct remote_stream *stream
     }
     af_buf_append_str(out, " FROM ");
     iql_append_source(out, stream->remote, stream->measurement);
-    af_buf_printf(out, " WHERE time >= %lld AND time <= %lld", (long long)from_ns, (long long)last_ns);
+    af_buf_printf(out, " WHERE %stime >= %lld AND time <= %lld", stream->where, (long long)from_ns, (long long)last_ns);
 }
 
 static enum af_status iql_ask(struct remote_stream *stream, struct af_error *err)
@@ -471,18 +472,43 @@ static enum af_status choose_fields(struct remote_stream *stream, const struct a
     return status;
 }
 
+bool remote_clip(const struct af_scan *scan, int64_t *out_from_ns, int64_t *out_last_ns)
+{
+    *out_from_ns = scan->start_ns < time_min_ns ? time_min_ns : scan->start_ns;
+    *out_last_ns = scan->stop_ns > time_max_ns ? time_max_ns : scan->stop_ns - (scan->stop_ns > INT64_MIN);
+    return *out_from_ns <= *out_last_ns && scan->start_ns < scan->stop_ns;
+}
+
 static enum af_status choose_range(struct remote_stream *stream, const struct af_scan *scan, struct af_error *err)
 {
-    stream->from_ns = scan->start_ns < time_min_ns ? time_min_ns : scan->start_ns;
-    stream->last_ns = scan->stop_ns > time_max_ns ? time_max_ns : scan->stop_ns - (scan->stop_ns > INT64_MIN);
-    if (stream->field_count == 0 || stream->from_ns > stream->last_ns || scan->stop_ns <= scan->start_ns) {
+    bool some = remote_clip(scan, &stream->from_ns, &stream->last_ns);
+    if (!some || stream->field_count == 0 || remote_reach(scan->predicate) == REACH_NONE) {
         stream->is_over = true;
         return AF_OK;
     }
-    bool some = false;
     AF_TRY(stream->ops == &iql_ops ? iql_extent(stream, &some, err) : flux_extent(stream, &some, err));
     stream->is_over = !some;
     return AF_OK;
+}
+
+/* The caller's predicate need not live as long as the scan. */
+static enum af_status choose_where(struct remote_stream *stream, const struct af_scan *scan, struct af_error *err)
+{
+    struct af_buf text;
+    af_buf_init(&text, QUERY_BYTES_MAX);
+    if (stream->ops != &iql_ops) {
+        flux_append_filters(&text, scan->measurement, scan->predicate);
+    } else if (remote_reach(scan->predicate) == REACH_SOME) {
+        iql_append_predicate(&text, scan->predicate);
+        af_buf_append_str(&text, " AND ");
+    }
+    enum af_status status = af_buf_check(&text, "a query", err);
+    if (status == AF_OK) {
+        stream->where = af_arena_copy(&stream->arena, af_buf_slice(&text));
+        status = stream->where != NULL ? AF_OK : af_arena_fail(&stream->arena, text.len, "a query", err);
+    }
+    af_buf_done(&text);
+    return status;
 }
 
 static enum af_status open_stream(struct remote_stream *stream, const struct af_scan *scan, struct af_error *err)
@@ -496,6 +522,7 @@ static enum af_status open_stream(struct remote_stream *stream, const struct af_
     stream->ops = is_influxql ? &iql_ops : &remote_flux_ops;
     stream->window_ns = remote->scan_window_ns != 0 ? remote->scan_window_ns : window_first_ns;
     AF_TRY(choose_fields(stream, scan, err));
+    AF_TRY(choose_where(stream, scan, err));
     AF_TRY(choose_range(stream, scan, err));
     AF_TRY(fresh_rows(stream, err));
     return remote_take(remote, &stream->conn, err);

@@ -309,14 +309,14 @@ enum af_status af_sink_reject(struct af_sink *sink, struct af_sink_unit *unit, c
 {
     AF_TRY(check(sink, err));
     struct af_dead_letter letter = { .file = unit->file, .row_group = unit->row_group, .row = reject->row, .column = reject->column,
-                                     .reason = reject->reason, .text = reject->raw };
+                                     .reason = reject->reason, .is_line = reject->is_line, .text = reject->raw };
     struct af_error why = { 0 };
     if (af_sink_bury(sink, &letter, &why) != AF_OK) {
         (void)af_sink_fail(sink, &why);
         return check(sink, err);
     }
     atomic_store(&unit->has_dead_letters, true);
-    atomic_fetch_add(&sink->count.rows_rejected, 1);
+    atomic_fetch_add(reject->is_line ? &sink->count.lines_rejected : &sink->count.rows_rejected, 1);
     return AF_OK;
 }
 

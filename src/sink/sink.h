@@ -49,7 +49,7 @@ struct af_sink_stats {
     uint64_t lines_put, values_put;
     uint64_t lines_written;       /* acknowledged by the store */
     uint64_t lines_rejected;      /* dead letters: refused by the store */
-    uint64_t rows_rejected;       /* dead letters: given to af_sink_reject */
+    uint64_t rows_rejected;       /* dead letters: given to af_sink_reject and no lines */
     uint64_t lines_spooled;       /* now waiting in the spool */
     uint64_t batches_written, batches_spooled /* ever */, retries, splits;
     uint64_t bytes_put, bytes_sent;
@@ -81,12 +81,14 @@ void af_sink_unit_end(struct af_sink *sink, struct af_sink_unit *unit);
 AF_MUST_CHECK enum af_status af_sink_put(struct af_sink *sink, struct af_sink_unit *unit, uint32_t lane,
                                          const struct af_lp_text *text, uint64_t first_row, struct af_error *err);
 
-/* A row that never became a line. Written to the dead letters (fsynced by the time its unit settles). */
+/* A row that never became a line, or a line that the store refused on another way. Written to the dead letters (fsynced by the time its
+ * unit settles). */
 struct af_sink_reject {
     uint64_t row;
     const char *column;   /* may be NULL */
     const char *reason;
-    struct af_slice raw;  /* JSON if it starts with '{', else bytes */
+    bool is_line;         /* `raw` is line protocol in ns */
+    struct af_slice raw;  /* else JSON if it starts with '{', else bytes */
 };
 AF_MUST_CHECK enum af_status af_sink_reject(struct af_sink *sink, struct af_sink_unit *unit, const struct af_sink_reject *reject,
                                             struct af_error *err);

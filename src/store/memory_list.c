@@ -25,10 +25,11 @@ static enum af_status add_once(struct lister *l, struct af_slice raw, struct af_
     return l->seen.count != before ? af_listed_add(l->listed, name, NULL, 0, err) : AF_OK;
 }
 
-static bool is_tag(struct lister *l, struct af_slice raw)
+static enum af_status is_tag(struct lister *l, struct af_slice raw, bool *out, struct af_error *err)
 {
     af_buf_clear(&l->scratch);
-    return af_slice_is(af_key_unescape(raw, &l->scratch), l->scan->tag);
+    *out = af_slice_is(af_key_unescape(raw, &l->scratch), l->scan->tag);
+    return af_buf_check(&l->scratch, "a listing", err);
 }
 
 static enum af_status add_tags(struct lister *l, struct af_slice key, bool values, struct af_error *err)
@@ -36,10 +37,11 @@ static enum af_status add_tags(struct lister *l, struct af_slice key, bool value
     size_t at = 0;
     struct af_slice tag, value;
     while (af_key_next_tag(key, &at, &tag, &value)) {
-        if (!values)
-            AF_TRY(add_once(l, tag, err));
-        else if (is_tag(l, tag))
-            AF_TRY(add_once(l, value, err));
+        bool is_wanted = true;
+        if (values)
+            AF_TRY(is_tag(l, tag, &is_wanted, err));
+        if (is_wanted)
+            AF_TRY(add_once(l, values ? value : tag, err));
     }
     return AF_OK;
 }

@@ -5,6 +5,7 @@
 #include "store/memory.h"
 #include "store/rows.h"
 #include "test/lib/store_contract.h"
+#include "test/lib/store_contract_predicates.h"
 #include "test/lib/test.h"
 #include <stdio.h>
 
@@ -93,6 +94,112 @@ AF_TEST(memory_options_refuse)
     af_store_close(NULL);
 }
 
+/* --- listings and deletes --------------------------------------------------------------------------------------------------------- */
+
+static void lists(struct af_store *store, enum af_listing what, struct af_scan scan, const char *want)
+{
+    struct af_stream *stream;
+    struct af_batch *batch;
+    struct af_arena arena;
+    struct af_buf got;
+    af_arena_init(&arena, 1 << 24);
+    af_buf_init(&got, 1 << 16);
+    AF_CHECK_OK(af_store_list(store, what, &scan, &stream, &err), err);
+    AF_CHECK_INT(stream->schema->field_count, what == AF_LIST_FIELDS || what == AF_LIST_BUCKETS ? 2 : 1);
+    AF_CHECK_OK(af_stream_next(stream, &arena, &batch, &err), err);
+    for (size_t row = 0; batch != NULL && row < batch->row_count; row++) {
+        af_buf_append_slice(&got, af_column_text(&batch->columns[0], row));
+        af_buf_append_char(&got, ';');
+    }
+    AF_CHECK_SLICE(af_buf_slice(&got), want);
+    af_stream_close(stream);
+    af_buf_done(&got);
+    af_arena_done(&arena);
+}
+
+static void writes(struct af_store *store, const char *text)
+{
+    struct af_write write = lines_of(text);
+    struct af_write_answer answer;
+    AF_CHECK_OK(af_store_write(store, &write, &answer, &err), err);
+    AF_CHECK_INT(answer.verdict, AF_WRITE_DONE);
+}
+
+AF_TEST(memory_lists_what_has_points)
+{
+    struct af_store *store = open_v1(NULL);
+    struct af_scan n = { .measurement = "n n" };
+    writes(store, "m,t=a,u=x v=1i 1\nm,t=b v=1i 2\nm v=1i 3\nn\\ n,t=b,a\\ \\==\\,c w=1i 4\n");
+    lists(store, AF_LIST_MEASUREMENTS, (struct af_scan){ 0 }, "m;n n;");
+    lists(store, AF_LIST_MEASUREMENTS, (struct af_scan){ .measurement = "m" }, "m;n n;"); /* names no measurement */
+    lists(store, AF_LIST_MEASUREMENTS, (struct af_scan){ .predicate = P_EQ("t", "") }, "m;");
+    lists(store, AF_LIST_TAG_KEYS, n, "a =;t;");
+    n.tag = "a =";
+    lists(store, AF_LIST_TAG_VALUES, n, ",c;");
+    lists(store, AF_LIST_TAG_VALUES, (struct af_scan){ .tag = "t" }, "a;b;"); /* once, though two measurements have it */
+    lists(store, AF_LIST_TAG_VALUES, (struct af_scan){ .tag = "t", .predicate = P_EQ("u", "") }, "b;");
+    lists(store, AF_LIST_SERIES, n, "n\\ n,a\\ \\==\\,c,t=b;");
+    lists(store, AF_LIST_SERIES, (struct af_scan){ .predicate = P_NOT(P_EQ("t", "b")) }, "m;m,t=a,u=x;");
+    lists(store, AF_LIST_SERIES, (struct af_scan){ .measurement = "nowhere" }, "");
+    AF_CHECK_OK(af_store_erase(store, &(struct af_scan){ .measurement = "m", .start_ns = 2, .stop_ns = 3 }, &err), err);
+    lists(store, AF_LIST_SERIES, (struct af_scan){ .measurement = "m" }, "m;m,t=a,u=x;");
+    AF_CHECK_OK(af_store_erase(store, &(struct af_scan){ .measurement = "n n", .stop_ns = 9 }, &err), err);
+    lists(store, AF_LIST_MEASUREMENTS, (struct af_scan){ 0 }, "m;");
+    lists(store, AF_LIST_TAG_KEYS, n, "");
+    lists(store, AF_LIST_FIELDS, n, "w;"); /* its type stays what it was */
+    lists(store, AF_LIST_BUCKETS, (struct af_scan){ 0 }, "memory;");
+    af_store_close(store);
+}
+
+AF_TEST(memory_counts_what_is_left)
+{
+    struct af_store *store = open_v1(NULL);
+    struct af_scan all = { .start_ns = INT64_MIN, .stop_ns = INT64_MAX };
+    writes(store, "m,t=a v=1i,s=\"text\" 1\nm,t=a v=2i,s=\"more\" 2\nm,t=b s=\"x\" 2\nn b=t 2\n");
+    AF_CHECK_INT(af_memory_values(store), 6);
+    AF_CHECK_OK(af_store_erase(store, &(struct af_scan){ .start_ns = 2, .stop_ns = 2 }, &err), err);
+    AF_CHECK_INT(af_memory_values(store), 6);
+    AF_CHECK_OK(af_store_erase(store, &(struct af_scan){ .measurement = "m", .start_ns = 2, .stop_ns = INT64_MAX,
+                                                         .predicate = P_NE("t", "b") }, &err), err);
+    AF_CHECK_INT(af_memory_values(store), 4);
+    static const char *const fields[] = { "v" };
+    all.fields = fields;
+    all.field_count = 1;
+    AF_CHECK_FAILS(af_store_erase(store, &all, &err), AF_EUNSUPPORTED);
+    all.fields = NULL;
+    all.field_count = 0;
+    AF_CHECK_OK(af_store_erase(store, &all, &err), err);
+    AF_CHECK_INT(af_memory_values(store), 0);
+    af_store_close(store);
+    store = memory((struct af_memory_options){ .must_create = true });
+    AF_CHECK_FAILS(af_store_erase(store, &all, &err), AF_ENOTFOUND);
+    af_store_close(store);
+}
+
+/* Allocation N fails in a listing: an error, nothing leaked. */
+AF_TEST(listings_survive_every_failed_allocation)
+{
+    static const enum af_listing listings[] = { AF_LIST_MEASUREMENTS, AF_LIST_TAG_KEYS, AF_LIST_TAG_VALUES, AF_LIST_SERIES };
+    struct af_store *store = open_v1(NULL);
+    writes(store, "m,t\\ t=a\\ b v=1i 1\nm,u=x v=1i 2\nn\\ n v=1i 3\n");
+    for (size_t i = 0; i < 4; i++) {
+        struct af_scan scan = { .measurement = "m", .tag = "t t" };
+        enum af_status status = AF_ENOMEM;
+        size_t failures = 0;
+        for (size_t n = 1; status != AF_OK && n < 200; n++, failures += status != AF_OK) {
+            struct af_stream *stream = NULL;
+            af_alloc_fail_nth(n);
+            status = af_store_list(store, listings[i], &scan, &stream, &err);
+            af_alloc_fail_nth(0);
+            AF_CHECK(status == AF_OK || status == AF_ENOMEM || status == AF_ELIMIT);
+            af_stream_close(stream);
+        }
+        AF_CHECK_INT(status, AF_OK);
+        AF_CHECK(failures > 2);
+    }
+    af_store_close(store);
+}
+
 static char last_line[1024];
 
 static void keep_line(void *ctx, const char *line)
@@ -112,6 +219,8 @@ AF_TEST(trace_tells)
     AF_CHECK(strstr(last_line, "write 1 lines, 8 bytes: done, ") == last_line);
     AF_CHECK_OK(af_store_write(store, &bad, &answer, &err), err);
     AF_CHECK(strstr(last_line, "write 1 lines, 7 bytes: bad lines, others kept: unable to parse 'm v= 1'") == last_line);
+    AF_CHECK_OK(af_store_erase(store, &(struct af_scan){ .measurement = "m", .stop_ns = 9 }, &err), err);
+    AF_CHECK(strstr(last_line, "erase") == last_line);
     af_store_close(store);
 }
 

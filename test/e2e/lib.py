@@ -169,3 +169,85 @@ class Case(unittest.TestCase):
 
     def afluxo(self, status, *args, **kw):
         return self.expect(run(*args, **kw), status)
+
+
+class Server:
+    """`afluxo serve` on a free loopback port over a directory of its own (or the one given)."""
+
+    def __init__(self, data=None, *args, binary=None, env=None):
+        self.own = data is None
+        self.data = data or tempfile.mkdtemp(prefix="afluxo-serve-")
+        self.args = args
+        self.binary = binary or BINARY
+        self.env = env
+        self.port = free_port()
+        self.process = None
+        self.start()
+        atexit.register(self.close)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self):
+        with open(os.path.join(self.data, "operator-token")) as f:
+            return f.read().strip()
+
+    @property
+    def log(self):
+        with open(self.data + ".log", errors="replace") as f:
+            return f.read()
+
+    def start(self):
+        with open(self.data + ".log", "ab") as log:
+            self.process = subprocess.Popen([self.binary, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", *self.args],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env or environment())
+        end = time.time() + 60
+        while time.time() < end:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    return
+            except OSError:
+                if self.process.poll() is not None:
+                    raise RuntimeError("afluxo serve ended: " + self.log[-3000:])
+                time.sleep(0.01)
+        raise RuntimeError("afluxo serve did not answer: " + self.log[-3000:])
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+        if self.own:
+            shutil.rmtree(self.data, ignore_errors=True)
+            try:
+                os.remove(self.data + ".log")
+            except FileNotFoundError:
+                pass
+
+    def request(self, method, path, body=None, headers=None, auth=True):
+        """Status, body and headers; any status is an answer."""
+        headers = dict(headers or {})
+        if auth and "Authorization" not in headers:
+            headers["Authorization"] = "Token " + self.token
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        if isinstance(body, str):
+            body = body.encode()
+        request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as r:
+                return r.status, r.read(), r.headers
+        except urllib.error.HTTPError as e:
+            return e.code, e.read(), e.headers

@@ -1,12 +1,12 @@
-/* store_contract.c - the suite of store_contract.h. */
-#include "test/lib/store_contract.h"
+/* store_contract.c - the suite of store_contract.h: writes and scans; predicates, listings and deletes are in files of their own. */
 #include "base/prng.h"
+#include "test/lib/store_contract_int.h"
 #include "test/lib/test.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 static struct af_error err;
-static const char *running; /* for messages */
+const char *contract_running;
 static bool is_flux;
 
 /* --- writing ------------------------------------------------------------------------------------------------------------------ */
@@ -31,10 +31,10 @@ void af_contract_write(struct af_store *store, struct af_slice lines, int64_t pr
 {
     struct af_write_answer answer = write_any(store, lines, precision_ns);
     if (answer.verdict != AF_WRITE_DONE)
-        af_test_failed(__FILE__, __LINE__, "%s: refused: %s", running, answer.reason);
+        af_test_failed(__FILE__, __LINE__, "%s: refused: %s", contract_running, answer.reason);
 }
 
-static void put(struct af_store *store, const char *lines)
+void contract_put(struct af_store *store, const char *lines)
 {
     af_contract_write(store, af_slice_of(lines), 1);
 }
@@ -59,7 +59,7 @@ static void append_value(struct af_buf *out, const struct af_column *column, siz
         af_buf_append_char(out, '"');
         break;
     }
-    default: af_test_failed(__FILE__, __LINE__, "%s: a column of type %d", running, (int)column->type);
+    default: af_test_failed(__FILE__, __LINE__, "%s: a column of type %d", contract_running, (int)column->type);
     }
 }
 
@@ -113,7 +113,7 @@ static void add_line(struct lines *lines, const struct af_batch *batch, size_t r
         append_value(&text, &batch->columns[i], row);
     }
     if (text.len == empty)
-        af_test_failed(__FILE__, __LINE__, "%s: a row without values", running);
+        af_test_failed(__FILE__, __LINE__, "%s: a row without values", contract_running);
     if (lines->count == lines->cap) {
         lines->cap = lines->cap == 0 ? 64 : lines->cap * 2;
         lines->list = realloc(lines->list, lines->cap * sizeof *lines->list);
@@ -148,7 +148,7 @@ static void check_order(const struct lines *lines)
         const struct line *a = &lines->list[i - 1];
         const struct line *b = &lines->list[i];
         if (af_slice_eq(a->key, b->key) && (a->order > b->order || a->time_ns == b->time_ns))
-            af_test_failed(__FILE__, __LINE__, "%s: times do not ascend: %s, then %s", running, a->text, b->text);
+            af_test_failed(__FILE__, __LINE__, "%s: times do not ascend: %s, then %s", contract_running, a->text, b->text);
     }
 }
 
@@ -183,70 +183,81 @@ void af_contract_dump(struct af_store *store, const struct af_scan *scan, struct
     AF_CHECK(!out->failed);
 }
 
-static const struct af_scan everything = { .measurement = "m", .start_ns = INT64_MIN, .stop_ns = INT64_MAX };
+const struct af_scan contract_everything = { .measurement = "m", .start_ns = INT64_MIN, .stop_ns = INT64_MAX };
 
-static void check_scan(struct af_store *store, struct af_scan scan, const char *want)
+void contract_check_scan(struct af_store *store, struct af_scan scan, const char *want)
 {
     struct af_buf got;
     af_buf_init(&got, (size_t)1 << 30);
     af_contract_dump(store, &scan, &got);
     if (!af_slice_is(af_buf_slice(&got), want))
-        af_test_failed(__FILE__, __LINE__, "%s: scan of %s gives\n%s\nwant\n%s", running, scan.measurement, af_buf_cstr(&got),
+        af_test_failed(__FILE__, __LINE__, "%s: scan of %s gives\n%s\nwant\n%s", contract_running, scan.measurement, af_buf_cstr(&got),
                        want);
     af_buf_done(&got);
 }
 
 static void check_all(struct af_store *store, const char *want)
 {
-    check_scan(store, everything, want);
+    contract_check_scan(store, contract_everything, want);
 }
 
-static void check_list(struct af_store *store, enum af_listing what, const char *measurement, const char *want)
+void contract_list(struct af_store *store, enum af_listing what, const struct af_scan *scan, struct af_buf *out)
 {
-    struct af_scan scan = { .measurement = measurement };
     struct af_stream *stream;
-    AF_CHECK_OK(af_store_list(store, what, &scan, &stream, &err), err);
-    struct af_arena arena;
-    af_arena_init(&arena, 1 << 26);
-    struct af_buf got;
-    af_buf_init(&got, 1 << 26);
     struct af_batch *batch;
+    struct af_arena arena;
+    AF_CHECK_OK(af_store_list(store, what, scan, &stream, &err), err);
+    af_arena_init(&arena, 1 << 26);
     for (;;) {
         AF_CHECK_OK(af_stream_next(stream, &arena, &batch, &err), err);
         if (batch == NULL)
             break;
         for (size_t row = 0; row < batch->row_count; row++) {
-            af_buf_append_slice(&got, af_column_text(&batch->columns[0], row));
+            af_buf_append_slice(out, af_column_text(&batch->columns[0], row));
             if (what == AF_LIST_FIELDS) {
-                af_buf_append_char(&got, ':');
-                af_buf_append_slice(&got, af_column_text(&batch->columns[1], row));
+                af_buf_append_char(out, ':');
+                af_buf_append_slice(out, af_column_text(&batch->columns[1], row));
             }
-            af_buf_append_char(&got, '\n');
+            af_buf_append_char(out, '\n');
         }
     }
-    if (!af_slice_is(af_buf_slice(&got), want))
-        af_test_failed(__FILE__, __LINE__, "%s: list gives\n%s\nwant\n%s", running, af_buf_cstr(&got), want);
-    af_buf_done(&got);
     af_stream_close(stream);
     af_arena_done(&arena);
+    AF_CHECK(!out->failed);
+}
+
+void contract_check_list(struct af_store *store, enum af_listing what, struct af_scan scan, const char *want)
+{
+    struct af_buf got;
+    af_buf_init(&got, 1 << 26);
+    contract_list(store, what, &scan, &got);
+    if (!af_slice_is(af_buf_slice(&got), want))
+        af_test_failed(__FILE__, __LINE__, "%s: listing %d gives\n%s\nwant\n%s", contract_running, (int)what, af_buf_cstr(&got), want);
+    af_buf_done(&got);
+}
+
+static void check_list(struct af_store *store, enum af_listing what, const char *measurement, const char *want)
+{
+    contract_check_list(store, what, (struct af_scan){ .measurement = measurement }, want);
 }
 
 /* --- the checks --------------------------------------------------------------------------------------------------------------- */
 
 static void later_writes_win(struct af_store *store)
 {
-    put(store, "m,t=b v=1 20\nm,t=a v=2 10\nm,t=a v=3 30\nm v=9 5\n");
+    contract_put(store, "m,t=b v=1 20\nm,t=a v=2 10\nm,t=a v=3 30\nm v=9 5\n");
     check_all(store, "m 5 v=0x1.2p+3\nm,t=a 10 v=0x1p+1\nm,t=a 30 v=0x1.8p+1\nm,t=b 20 v=0x1p+0\n");
-    put(store, "m,t=a v=4 10\nm,t=a w=5i 10\nm,t=a w=6i 15\n");
+    contract_put(store, "m,t=a v=4 10\nm,t=a w=5i 10\nm,t=a w=6i 15\n");
     check_all(store, "m 5 v=0x1.2p+3\nm,t=a 10 v=0x1p+2 w=5i\nm,t=a 15 w=6i\nm,t=a 30 v=0x1.8p+1\nm,t=b 20 v=0x1p+0\n");
 }
 
 static void numbers_come_back_exactly(struct af_store *store)
 {
-    put(store, "m f=-0 1\nm f=0 2\nm f=5e-324 3\nm f=-1.7976931348623157e+308 4\nm f=0.1 5\nm f=1e300 6\nm f=123456789012345680 7\n"
-               "m f=2.2250738585072009e-308 8\nm f=100000000000000000000 9\n"
-               "m i=9223372036854775807i 1\nm i=-9223372036854775808i 2\nm i=0i 3\nm i=9007199254740993i 4\n"
-               "m b=true 1\nm b=f 2\n");
+    contract_put(store,
+                 "m f=-0 1\nm f=0 2\nm f=5e-324 3\nm f=-1.7976931348623157e+308 4\nm f=0.1 5\nm f=1e300 6\nm f=123456789012345680 7\n"
+                 "m f=2.2250738585072009e-308 8\nm f=100000000000000000000 9\n"
+                 "m i=9223372036854775807i 1\nm i=-9223372036854775808i 2\nm i=0i 3\nm i=9007199254740993i 4\n"
+                 "m b=true 1\nm b=f 2\n");
     check_all(store, "m 1 b=true f=-0x0p+0 i=9223372036854775807i\nm 2 b=false f=0x0p+0 i=-9223372036854775808i\n"
                      "m 3 f=0x0.0000000000001p-1022 i=0i\nm 4 f=-0x1.fffffffffffffp+1023 i=9007199254740993i\n"
                      "m 5 f=0x1.999999999999ap-4\nm 6 f=0x1.7e43c8800759cp+996\nm 7 f=0x1.b69b4ba630f35p+56\n"
@@ -283,38 +294,38 @@ static void texts_come_back_exactly(struct af_store *store)
     check_all(store, af_buf_cstr(&want));
     af_buf_done(&lines);
     af_buf_done(&want);
-    struct af_scan scan = everything;
+    struct af_scan scan = contract_everything;
     scan.measurement = "odd, name=\"x\" \xc3\xa9";
-    put(store, "odd\\,\\ name=\"x\"\\ \xc3\xa9,z\\ \\,\\=z=v\\ 1,a\\\"=\xf0\x9f\x98\x80\\=,Z=a\\b f\\ \\,\\=f=1,\"q\"=2i 7\n");
-    check_scan(store, scan,
+    contract_put(store, "odd\\,\\ name=\"x\"\\ \xc3\xa9,z\\ \\,\\=z=v\\ 1,a\\\"=\xf0\x9f\x98\x80\\=,Z=a\\b f\\ \\,\\=f=1,\"q\"=2i 7\n");
+    contract_check_scan(store, scan,
                "odd\\,\\ name=\"x\"\\ \xc3\xa9,Z=a\\b,a\\\"=\xf0\x9f\x98\x80\\=,z\\ \\,\\=z=v\\ 1 7 \"q\"=2i f ,=f=0x1p+0\n");
 }
 
 static void ranges_are_half_open(struct af_store *store)
 {
-    put(store,
+    contract_put(store,
         "m v=1i -9223372036854775806\nm v=2i -1\nm v=3i 0\nm v=4i 1\nm v=5i 1700000000000000000\nm v=6i 9223372036854775806\n");
     check_all(store, is_flux ? "m -9223372036854775806 v=1i\nm -1 v=2i\nm 0 v=3i\nm 1 v=4i\nm 1700000000000000000 v=5i\n"
                              : "m -9223372036854775806 v=1i\nm -1 v=2i\nm 0 v=3i\nm 1 v=4i\nm 1700000000000000000 v=5i\n"
                                "m 9223372036854775806 v=6i\n");
-    struct af_scan scan = everything;
+    struct af_scan scan = contract_everything;
     scan.start_ns = -1;
     scan.stop_ns = 1;
-    check_scan(store, scan, "m -1 v=2i\nm 0 v=3i\n");
+    contract_check_scan(store, scan, "m -1 v=2i\nm 0 v=3i\n");
     scan.start_ns = 0;
     scan.stop_ns = 0;
-    check_scan(store, scan, "");
+    contract_check_scan(store, scan, "");
     scan.start_ns = 2;
     scan.stop_ns = 1700000000000000000;
-    check_scan(store, scan, "");
+    contract_check_scan(store, scan, "");
     scan.stop_ns = 1700000000000000001;
-    check_scan(store, scan, "m 1700000000000000000 v=5i\n");
+    contract_check_scan(store, scan, "m 1700000000000000000 v=5i\n");
     scan.start_ns = 1700000000000000001;
     scan.stop_ns = 9223372036854775806;
-    check_scan(store, scan, "");
+    contract_check_scan(store, scan, "");
     scan.start_ns = INT64_MIN;
     scan.stop_ns = 0;
-    check_scan(store, scan, "m -9223372036854775806 v=1i\nm -1 v=2i\n");
+    contract_check_scan(store, scan, "m -9223372036854775806 v=1i\nm -1 v=2i\n");
 }
 
 static void precisions_are_units(struct af_store *store)
@@ -327,29 +338,29 @@ static void precisions_are_units(struct af_store *store)
 
 static void fields_are_chosen(struct af_store *store)
 {
-    put(store, "m,t=a x=1i,y=2i 1\nm,t=a y=3i 2\nm,t=b z=\"s\" 3\n");
+    contract_put(store, "m,t=a x=1i,y=2i 1\nm,t=a y=3i 2\nm,t=b z=\"s\" 3\n");
     static const char *const one[] = { "y" };
     static const char *const two[] = { "x", "z" };
     static const char *const none[] = { "nope" };
-    struct af_scan scan = everything;
+    struct af_scan scan = contract_everything;
     scan.fields = one;
     scan.field_count = 1;
-    check_scan(store, scan, "m,t=a 1 y=2i\nm,t=a 2 y=3i\n");
+    contract_check_scan(store, scan, "m,t=a 1 y=2i\nm,t=a 2 y=3i\n");
     scan.fields = two;
     scan.field_count = 2;
-    check_scan(store, scan, "m,t=a 1 x=1i\nm,t=b 3 z=\"s\"\n");
+    contract_check_scan(store, scan, "m,t=a 1 x=1i\nm,t=b 3 z=\"s\"\n");
     scan.fields = none;
     scan.field_count = 1;
-    check_scan(store, scan, "");
-    scan = everything;
+    contract_check_scan(store, scan, "");
+    scan = contract_everything;
     scan.measurement = "nowhere";
-    check_scan(store, scan, "");
+    contract_check_scan(store, scan, "");
 }
 
 static void listings_are_sorted(struct af_store *store)
 {
     check_list(store, AF_LIST_MEASUREMENTS, NULL, "");
-    put(store, "zz\\ top v=1 1\naa,t=1 i=1i,b=true,s=\"x\",f=1 1\nmm v=1 1\n");
+    contract_put(store, "zz\\ top v=1 1\naa,t=1 i=1i,b=true,s=\"x\",f=1 1\nmm v=1 1\n");
     check_list(store, AF_LIST_MEASUREMENTS, NULL, "aa\nmm\nzz top\n");
     check_list(store, AF_LIST_FIELDS, "aa", "b:boolean\nf:float\ni:integer\ns:string\n");
     check_list(store, AF_LIST_FIELDS, "nowhere", "");
@@ -375,7 +386,7 @@ static void bad_lines_are_named(struct af_store *store, bool is_v2)
 
 static void type_conflicts_drop_points(struct af_store *store)
 {
-    put(store, "m v=1i 1\n");
+    contract_put(store, "m v=1i 1\n");
     struct af_write_answer answer = write_any(store, AF_SLICE_LIT("m v=2i 2\nm v=3 3\nm v=\"x\",w=1 4\nm w=2 5\n"), 1);
     AF_CHECK_INT(answer.verdict, AF_WRITE_BAD_LINES);
     AF_CHECK(answer.others_kept);
@@ -386,7 +397,7 @@ static void type_conflicts_drop_points(struct af_store *store)
 
 static void unsigned_integers(struct af_store *store)
 {
-    put(store, "m u=18446744073709551615u 1\nm u=0u 2\n");
+    contract_put(store, "m u=18446744073709551615u 1\nm u=0u 2\n");
     check_all(store, "m 1 u=18446744073709551615u\nm 2 u=0u\n");
     check_list(store, AF_LIST_FIELDS, "m", "u:unsigned\n");
 }
@@ -395,8 +406,8 @@ static bool is_cancelled = true;
 
 static void cancelled_scans_end(struct af_store *store)
 {
-    put(store, "m v=1i 1\n");
-    struct af_scan scan = everything;
+    contract_put(store, "m v=1i 1\n");
+    struct af_scan scan = contract_everything;
     scan.cancel = &is_cancelled;
     struct af_stream *stream = NULL;
     struct af_arena arena;
@@ -424,7 +435,7 @@ static void many_rows(struct af_store *store)
     af_buf_done(&lines);
     struct af_buf got;
     af_buf_init(&got, 64 << 20);
-    af_contract_dump(store, &everything, &got);
+    af_contract_dump(store, &contract_everything, &got);
     const char *at = af_buf_cstr(&got);
     for (int s = 0; s < SERIES; s++)
         for (int i = 0; i < ROWS; i++) {
@@ -432,7 +443,7 @@ static void many_rows(struct af_store *store)
             int len = snprintf(want, sizeof want, "m,s=%d %lld text=\"row %d of %d\" v=%di\n", s,
                                1700000000000000000LL + i * 1000000LL, i, s, i * SERIES + s);
             if (strncmp(at, want, (size_t)len) != 0)
-                af_test_failed(__FILE__, __LINE__, "%s: row %d of series %d is %.80s", running, i, s, at);
+                af_test_failed(__FILE__, __LINE__, "%s: row %d of series %d is %.80s", contract_running, i, s, at);
             at += len;
         }
     AF_CHECK_INT(*at, 0);
@@ -441,7 +452,7 @@ static void many_rows(struct af_store *store)
     struct af_arena arena;
     af_arena_init(&arena, (size_t)1 << 30);
     struct af_batch *batch;
-    AF_CHECK_OK(af_store_scan(store, &everything, &stream, &err), err);
+    AF_CHECK_OK(af_store_scan(store, &contract_everything, &stream, &err), err);
     AF_CHECK_OK(af_stream_next(stream, &arena, &batch, &err), err);
     af_stream_close(stream);
     AF_CHECK(batch->row_count > 0 && batch->schema->fields[0].name[0] == 's'); /* it outlives its stream */
@@ -476,8 +487,8 @@ static void random_writes_equal_the_oracle(const struct af_contract *contract)
     struct af_prng prng = { 20240102 };
     struct af_buf lines;
     af_buf_init(&lines, 1 << 20);
-    put(store, "m i=1i 0\n");
-    put(oracle, "m i=1i 0\n");
+    contract_put(store, "m i=1i 0\n");
+    contract_put(oracle, "m i=1i 0\n");
     for (int round = 0; round < 20; round++) {
         af_buf_clear(&lines);
         random_lines(&prng, &lines);
@@ -489,7 +500,7 @@ static void random_writes_equal_the_oracle(const struct af_contract *contract)
     }
     struct af_buf want;
     af_buf_init(&want, 1 << 26);
-    af_contract_dump(oracle, &everything, &want);
+    af_contract_dump(oracle, &contract_everything, &want);
     check_all(store, af_buf_cstr(&want));
     af_buf_done(&want);
     af_buf_done(&lines);
@@ -504,9 +515,16 @@ static void with(const struct af_contract *contract, void (*check)(struct af_sto
     af_store_close(store);
 }
 
+void contract_with(const struct af_contract *contract, void (*check)(struct af_store *store, const struct af_contract *contract))
+{
+    struct af_store *store = contract->open(contract->ctx);
+    check(store, contract);
+    af_store_close(store);
+}
+
 void af_store_contract(const struct af_contract *contract)
 {
-    running = contract->name;
+    contract_running = contract->name;
     is_flux = contract->is_flux;
     with(contract, later_writes_win);
     with(contract, numbers_come_back_exactly);
@@ -525,4 +543,6 @@ void af_store_contract(const struct af_contract *contract)
     af_store_close(store);
     if (contract->oracle != NULL)
         random_writes_equal_the_oracle(contract);
+    contract_selects(contract);
+    contract_erases(contract);
 }

@@ -21,6 +21,7 @@ struct af_contract {
     bool is_v2;                            /* judges bad lines as InfluxDB 2.x */
     bool has_unsigned;
     bool is_flux;                          /* read in Flux: no empty strings, no carriage returns, not the last nanosecond */
+    bool may_linger;                       /* a measurement may stay listed after its last point is deleted (InfluxDB 1.x) */
 };
 void af_store_contract(const struct af_contract *contract);
 

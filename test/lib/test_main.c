@@ -24,7 +24,7 @@ struct test {
 
 static struct test tests[TESTS_MAX];
 static size_t test_count;
-static char dir[64];
+static char dir[256];
 
 void af_test_register(const char *file, const char *name, void (*fn)(void))
 {
@@ -48,7 +48,8 @@ void af_test_failed(const char *file, int line, const char *fmt, ...)
 const char *af_test_dir(void)
 {
     if (dir[0] == '\0') {
-        snprintf(dir, sizeof dir, "/tmp/afluxo-test-XXXXXX");
+        const char *base = getenv("TMPDIR");
+        snprintf(dir, sizeof dir, "%.200s/afluxo-test-XXXXXX", base != NULL && base[0] != '\0' ? base : "/tmp");
         if (mkdtemp(dir) == NULL)
             abort();
     }
@@ -60,7 +61,7 @@ static void remove_dir(pid_t pid)
     (void)pid;
     if (dir[0] == '\0')
         return;
-    char command[128];
+    char command[sizeof dir + 16];
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     if (system(command) != 0)
         fprintf(stderr, "could not remove %s\n", dir);

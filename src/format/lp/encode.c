@@ -103,9 +103,9 @@ static int64_t to_ticks(int64_t ns, enum af_precision precision)
     case AF_PRECISION_US: return ns / 1000 - (ns % 1000 < 0);
     case AF_PRECISION_MS: return ns / 1000000 - (ns % 1000000 < 0);
     case AF_PRECISION_S: return ns / 1000000000 - (ns % 1000000000 < 0);
-    case AF_PRECISION_NS: break;
+    case AF_PRECISION_NS: return ns;
+    default: return lp_floor_to(ns, af_precision_ns(precision)) / af_precision_ns(precision);
     }
-    return ns;
 }
 
 /* Eight digits of x < 10^8: split into 4 + 4, 2 + 2 + 2 + 2, then single digits, all lanes at once. */

@@ -12,7 +12,8 @@
 #include "base/buf.h"
 #include "data/points.h"
 
-enum af_precision { AF_PRECISION_NS, AF_PRECISION_US, AF_PRECISION_MS, AF_PRECISION_S };
+/* Minutes and hours only InfluxDB 1.x knows: af_precision_parse does not give them. */
+enum af_precision { AF_PRECISION_NS, AF_PRECISION_US, AF_PRECISION_MS, AF_PRECISION_S, AF_PRECISION_M, AF_PRECISION_H };
 AF_MUST_CHECK bool af_precision_parse(struct af_slice name, enum af_precision *out); /* "ns" "us" "u" "ms" "s" */
 const char *af_precision_name(enum af_precision precision);
 int64_t af_precision_ns(enum af_precision precision); /* length of one unit */
@@ -67,6 +68,10 @@ struct af_lp_parse_options {
 AF_MUST_CHECK enum af_status af_lp_parser_new(const struct af_lp_parse_options *options, struct af_lp_parser **out,
                                               struct af_error *err);
 void af_lp_parser_free(struct af_lp_parser *parser);
+
+/* For a parser that serves one text after another: from here on another precision, default time and receiver of bad lines, and lines are
+ * counted from 1 again. What it knows of series stays. */
+void af_lp_parser_reset(struct af_lp_parser *parser, const struct af_lp_parse_options *options);
 
 /*
  * Parse from the start of `text` and stop after at most AF_BATCH_ROWS points; *out_used says how many bytes were consumed. With

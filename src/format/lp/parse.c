@@ -56,18 +56,25 @@ struct af_lp_parser {
     uint64_t *line_numbers;
 };
 
-enum af_status af_lp_parser_new(const struct af_lp_parse_options *options, struct af_lp_parser **out, struct af_error *err)
+void af_lp_parser_reset(struct af_lp_parser *ps, const struct af_lp_parse_options *options)
 {
-    struct af_lp_parser *ps = af_alloc_zero(1, sizeof *ps);
-    if (ps == NULL)
-        return af_fail_nomem(err, "a line protocol parser");
     ps->rules.precision = options->precision;
     ps->rules.allow_unsigned = options->allow_unsigned;
     ps->unit_ns = af_precision_ns(options->precision);
     ps->rules.default_time_ns = lp_floor_to(options->default_time_ns, ps->unit_ns);
     ps->bad_line = options->bad_line;
     ps->ctx = options->ctx;
+    ps->lines = 0;
+    ps->points = 0;
+}
+
+enum af_status af_lp_parser_new(const struct af_lp_parse_options *options, struct af_lp_parser **out, struct af_error *err)
+{
+    struct af_lp_parser *ps = af_alloc_zero(1, sizeof *ps);
+    if (ps == NULL)
+        return af_fail_nomem(err, "a line protocol parser");
     ps->last = LP_NONE;
+    af_lp_parser_reset(ps, options);
     af_series_set_init(&ps->set);
     af_intern_init(&ps->unsorted);
     lp_columns_init(&ps->cols);

@@ -68,6 +68,32 @@ static const struct af_point_field *field(const struct read *r, const char *name
     af_test_failed(__FILE__, __LINE__, "no field %s", name);
 }
 
+AF_TEST(lp_parse_reset)
+{
+    struct read r;
+    read_open(&r, AF_PRECISION_NS);
+    feed(&r, AF_SLICE_LIT("m,a=1 f=1 10\nm,a=1 f=1 11\nbad\n"), true);
+    AF_CHECK_INT(r.points.time_ns[1], 11);
+    AF_CHECK_INT(r.bad_line, 3);
+    struct af_lp_parse_options options = { .precision = AF_PRECISION_M, .default_time_ns = 119 * INT64_C(1000000000), .bad_line = on_bad,
+        .ctx = &r };
+    af_lp_parser_reset(r.parser, &options);
+    /* the fast path and the grammar (two spaces), a known series and another */
+    feed(&r, AF_SLICE_LIT("m,a=1 f=1 2\nm,a=1  f=1 3\nm,a=1 f=1\nm,a=2 f=1\nm,a=1 f=1u 4\n"), true);
+    AF_CHECK_INT(r.points.row_count, 4);
+    AF_CHECK_INT(r.points.time_ns[0], 120 * INT64_C(1000000000));
+    AF_CHECK_INT(r.points.time_ns[1], 180 * INT64_C(1000000000));
+    AF_CHECK_INT(r.points.time_ns[2], 60 * INT64_C(1000000000));
+    AF_CHECK_INT(r.points.time_ns[3], 60 * INT64_C(1000000000));
+    AF_CHECK_INT(r.points.first_row, 0);
+    AF_CHECK_INT(r.bad_line, 5); /* counted anew; and unsigned is refused now */
+    options.precision = AF_PRECISION_H;
+    af_lp_parser_reset(r.parser, &options);
+    feed(&r, AF_SLICE_LIT("m,a=1 f=1 -1\n"), true);
+    AF_CHECK_INT(r.points.time_ns[0], -3600 * INT64_C(1000000000));
+    read_close(&r);
+}
+
 AF_TEST(lp_parse_columns)
 {
     struct read r;

@@ -17,14 +17,15 @@ static const struct {
     [AF_PRECISION_US] = { "us", 1000 },
     [AF_PRECISION_MS] = { "ms", 1000000 },
     [AF_PRECISION_S] = { "s", 1000000000 },
+    [AF_PRECISION_M] = { "m", INT64_C(60) * 1000000000 },
+    [AF_PRECISION_H] = { "h", INT64_C(3600) * 1000000000 },
 };
-enum { PRECISION_COUNT = sizeof precisions / sizeof precisions[0] };
 
 bool af_precision_parse(struct af_slice name, enum af_precision *out)
 {
     if (af_slice_is(name, "u"))
         name = AF_SLICE_LIT("us");
-    for (unsigned i = 0; i < PRECISION_COUNT; i++) {
+    for (unsigned i = 0; i <= AF_PRECISION_S; i++) {
         if (af_slice_is(name, precisions[i].name)) {
             *out = (enum af_precision)i;
             return true;

@@ -1,0 +1,75 @@
+/*
+ * core.h - the server itself, for the files that are the server and not routes: server.c (life, dispatch), auth.c (who is asking), log.c,
+ * ops.c and metrics.c (how it does), write.c (workers).
+ */
+#ifndef AF_SERVER_CORE_H
+#define AF_SERVER_CORE_H
+#include "server/server_int.h"
+#include <stdatomic.h>
+
+/* What requests are counted by. */
+enum request_class { CLASS_WRITE, CLASS_QUERY, CLASS_API, CLASS_OPS, CLASS_OTHER, CLASS_COUNT };
+enum { STATUS_CLASSES = 5, TOOK_STEPS = 8 };
+struct request_counts {
+    _Atomic uint64_t by_status[STATUS_CLASSES]; /* 1xx .. 5xx */
+    _Atomic uint64_t took[TOOK_STEPS];          /* not cumulative; bounds in metrics.c */
+    _Atomic uint64_t took_ns, bytes_in, bytes_out;
+};
+
+struct session;
+struct af_server {
+    struct af_server_options options;
+    struct af_serve *http;
+    int64_t started_ns;             /* wall clock */
+    uint64_t id_seed;               /* of request ids */
+    _Atomic uint64_t id_next;
+    struct request_counts counts[CLASS_COUNT];
+    _Atomic uint64_t bad_lines, refused_requests, unlogged;
+    _Atomic int64_t log_second;     /* log.c: lines a second are bounded */
+    _Atomic uint64_t log_count;
+
+    struct af_mutex worker_lock;
+    struct af_worker *workers;      /* that nobody uses; the last one used is the first one taken */
+
+    struct af_mutex session_lock;
+    struct session *sessions;
+    size_t session_count;
+
+    struct af_mutex probe_lock;     /* one readiness probe at a time, its answer good for a second */
+    int64_t probed_mono_ns;
+    enum af_status probe_status;
+    char probe_why[256];
+};
+
+/* --- server.c: what a request meets before its handler ----------------------------------------------------------------------- */
+
+enum { CORE_LARGE_BODY_BYTES = 64 << 10 }; /* from here on credentials are looked at before the body comes */
+enum request_class core_class_of(const char *path);
+bool core_is_loopback_name(const char *host); /* 127.0.0.1, ::1, localhost; NULL too: it is what net/serve listens on then */
+
+/* --- auth.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* True: request->who is known. False: refused, with the answer made. `early`: on an I/O thread; what would take long (a password) passes,
+ * to be asked again by the worker. */
+AF_MUST_CHECK bool core_authenticate(struct af_request *request, bool early);
+void core_sessions_free(struct af_server *server);
+/* Base64, padded or not; false: it is not. */
+AF_MUST_CHECK bool core_base64_decode(struct af_slice text, struct af_buf *out);
+void core_base64_encode(struct af_slice bytes, bool is_for_urls, struct af_buf *out);
+
+/* --- log.c ------------------------------------------------------------------------------------------------------------------- */
+
+void core_log_request(struct af_server *server, const struct af_serve_request *http, int status, int64_t took_ns);
+void core_log_error(struct af_server *server, const char *what, const char *words);
+
+/* --- write.c ----------------------------------------------------------------------------------------------------------------- */
+
+struct af_worker *core_worker_take(struct af_server *server); /* NULL without memory */
+void core_worker_give(struct af_server *server, struct af_worker *worker);
+void core_workers_free(struct af_server *server);
+
+/* --- ops.c, metrics.c -------------------------------------------------------------------------------------------------------- */
+
+void core_count(struct af_server *server, const char *path, int status, uint64_t bytes_in, uint64_t bytes_out, int64_t took_ns);
+void core_print_metrics(struct af_server *server, struct af_buf *out);
+#endif
