@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys

@@ -5,6 +5,7 @@
  * permissions as lines of text `r|w type org id`.
  */
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "meta/meta_int.h"
@@ -63,10 +64,28 @@ static void note(struct meta_query *q, int code)
         q->status = fail_sqlite(q->meta, q->err);
 }
 
+/* Statements are kept prepared, by their text. One that is in use is not given twice. */
+static struct meta_kept *kept_of(struct af_meta *meta, const char *sql)
+{
+    struct meta_kept *kept = &meta->kept[af_hash_bytes(sql, strlen(sql), 0) % META_KEPT_SLOTS];
+    if (kept->is_used)
+        return NULL;
+    if (kept->stmt != NULL && strcmp(sqlite3_sql(kept->stmt), sql) != 0) {
+        (void)sqlite3_finalize(kept->stmt);
+        kept->stmt = NULL;
+    }
+    return kept;
+}
+
 void meta_query_open(struct meta_query *q, struct af_meta *meta, const char *sql, struct af_error *err)
 {
-    *q = (struct meta_query){ .meta = meta, .err = err };
-    note(q, sqlite3_prepare_v2(meta->db, sql, -1, &q->stmt, NULL));
+    *q = (struct meta_query){ .meta = meta, .err = err, .kept = kept_of(meta, sql) };
+    if (q->kept != NULL) {
+        q->stmt = q->kept->stmt;
+        q->kept->is_used = true;
+    }
+    if (q->stmt == NULL)
+        note(q, sqlite3_prepare_v3(meta->db, sql, -1, q->kept != NULL ? SQLITE_PREPARE_PERSISTENT : 0, &q->stmt, NULL));
 }
 
 void meta_bind_int(struct meta_query *q, int64_t value)
@@ -187,7 +206,16 @@ void *meta_grow(struct meta_query *q, void **items, size_t *count, size_t bytes,
 
 enum af_status meta_query_close(struct meta_query *q)
 {
-    (void)sqlite3_finalize(q->stmt);
+    if (q->kept != NULL) {
+        if (q->stmt != NULL) { /* it could be prepared */
+            (void)sqlite3_reset(q->stmt); /* its failure was the step's, and is noted */
+            (void)sqlite3_clear_bindings(q->stmt);
+        }
+        q->kept->stmt = q->stmt;
+        q->kept->is_used = false;
+    } else {
+        (void)sqlite3_finalize(q->stmt);
+    }
     q->stmt = NULL;
     return q->status;
 }
@@ -268,7 +296,9 @@ static enum af_status open_db(struct af_meta *meta, const char *path, struct af_
     if (sqlite3_open_v2(path, &meta->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return meta->db != NULL ? fail_sqlite(meta, err) : af_fail_nomem(err, "the catalogue");
     (void)sqlite3_busy_timeout(meta->db, BUSY_MS);
-    AF_TRY(meta_run(meta, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;", err));
+    /* EXCLUSIVE: the directory has one owner anyway, and every read would cost eight calls for locks. */
+    AF_TRY(meta_run(meta, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                       "PRAGMA foreign_keys = ON;", err));
     return bring_forward(meta, err);
 }
 
@@ -301,6 +331,8 @@ void af_meta_close(struct af_meta *meta)
 {
     if (meta == NULL)
         return;
+    for (size_t i = 0; i < META_KEPT_SLOTS; i++)
+        (void)sqlite3_finalize(meta->kept[i].stmt);
     (void)sqlite3_close(meta->db);
     for (size_t i = 0; i < META_CACHE_SLOTS; i++)
         af_arena_done(&meta->known[i].arena);

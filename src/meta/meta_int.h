@@ -14,7 +14,7 @@
 #include "os/thread.h"
 #include <sqlite3.h>
 
-enum { META_CACHE_SLOTS = 256 };
+enum { META_CACHE_SLOTS = 256, META_KEPT_SLOTS = 128 };
 
 /* A principal that was asked for lately, under the digest of what it was asked with. */
 struct meta_known {
@@ -23,9 +23,16 @@ struct meta_known {
     struct af_principal who;
     struct af_arena arena;    /* of its permissions and name */
 };
-struct meta_failures {        /* of one user name, by hash */
+struct meta_failures {        /* of one user name */
+    uint8_t digest[AF_SHA256_BYTES];
     uint32_t count;
     int64_t until_ns;         /* monotonic: no password is tried before */
+};
+
+/* A prepared statement, kept for the next time. */
+struct meta_kept {
+    sqlite3_stmt *stmt;
+    bool is_used;
 };
 
 struct af_meta {
@@ -35,12 +42,14 @@ struct af_meta {
     uint8_t salt[AF_SHA256_BYTES]; /* of this process: digests of passwords in memory are of no use elsewhere */
     struct meta_known known[META_CACHE_SLOTS];
     struct meta_failures failures[META_CACHE_SLOTS];
+    struct meta_kept kept[META_KEPT_SLOTS];
     char *path;
 };
 
 struct meta_query {
     struct af_meta *meta;
     sqlite3_stmt *stmt;
+    struct meta_kept *kept;   /* its place; NULL: it is finalized when closed */
     int bound;
     enum af_status status;
     struct af_error *err;

@@ -140,7 +140,12 @@ static enum af_status grant_permissions(struct af_meta *meta, uint64_t user, str
 
 static struct meta_failures *failures_of(struct af_meta *meta, const uint8_t digest[AF_SHA256_BYTES])
 {
-    return &meta->failures[digest[1] % META_CACHE_SLOTS];
+    struct meta_failures *failures = &meta->failures[digest[1] % META_CACHE_SLOTS];
+    if (memcmp(failures->digest, digest, AF_SHA256_BYTES) != 0) { /* another name's place: nobody waits for somebody else's guesses */
+        *failures = (struct meta_failures){ 0 };
+        memcpy(failures->digest, digest, AF_SHA256_BYTES);
+    }
+    return failures;
 }
 
 static void count_failure(struct meta_failures *failures)
@@ -235,7 +240,8 @@ static enum af_status finish_locked(struct af_meta *meta, const struct attempt *
         return af_fail(err, AF_EUNAUTH, "authorization failed");
     }
     AF_TRY(make_principal(meta, a->name, &now, arena, out, err));
-    *failures = (struct meta_failures){ 0 };
+    failures->count = 0;
+    failures->until_ns = 0;
     remember(meta, a->digest, out);
     return AF_OK;
 }

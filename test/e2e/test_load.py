@@ -10,6 +10,7 @@ import random
 import socket
 import threading
 import time
+import warnings
 import zlib
 
 import lib
@@ -152,9 +153,11 @@ class Client(threading.Thread):
 
 class Load(lib.Case):
     def expect_clean_end(self, server):
-        self.assertEqual(server.stop(), 0, server.log[-3000:])
-        for marker in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer"):
-            self.assertNotIn(marker, server.log, server.log[-6000:])
+        status = server.stop()
+        log = server.log
+        for marker in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer"):
+            self.assertNotIn(marker, log, log[max(0, log.find(marker) - 200):][:6000])
+        self.assertEqual(status, 0, log[-3000:])
 
     def test_two_hundred_connections(self):
         server = serve(self, "--memory", "16M")
@@ -181,11 +184,14 @@ class Load(lib.Case):
             client.join(60)
         self.assertEqual([e for c in clients for e in c.errors][:5], [], server.log[-1500:])
         self.assertLess(late - early, GROWTH_KB, f"resident memory went from {early} to {late} KiB")
-        end = time.time() + 20
-        while open_files(server)[0] > sockets and time.time() < end:
+        end = time.time() + 30
+        while True:  # a compaction may be under way
+            now, files = open_files(server), metric(server, "afluxo_engine_files")
+            if (now[0] <= sockets and now[1] <= others + files) or time.time() > end:
+                break
             time.sleep(0.1)
-        self.assertLessEqual(open_files(server)[0], sockets)
-        self.assertLessEqual(open_files(server)[1], others + metric(server, "afluxo_engine_files") + 2)
+        self.assertLessEqual(now[0], sockets, "sockets are left open")
+        self.assertLessEqual(now[1], others + files, "files are left open")
         self.assertEqual(metric(server, "afluxo_engine_buckets"), 1)
         self.expect_clean_end(server)
         check = self.afluxo(lib.DONE, "tsm", "verify", server.data, "--json")
@@ -394,6 +400,7 @@ class Hostile(lib.Case):
         failures = []
 
         def run(hostile):
+            warnings.simplefilter("ignore", ResourceWarning)  # hostile clients do not tidy up
             try:
                 hostile(server.port, server.token, until)
             except AssertionError as e:
