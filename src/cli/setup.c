@@ -108,7 +108,8 @@ void af_cli_house_options(const struct af_cli *cli, const char *dir, struct af_h
     uint64_t memory = cli->memory != 0 ? cli->memory : AF_MEMORY_DEFAULT;
     *out = (struct af_house_options){ .engine = { .dir = dir, .cache_bytes = memory / 2, .no_wal = cli->is_bulk,
                                                   .no_compaction = cli->is_bulk, .say = say_engine, .ctx = (void *)(uintptr_t)cli } };
-    if (cli->is_bulk) { /* a full disk gets as long as a server that does not answer */
+    if (cli->is_bulk) { /* what is being read and written out takes the rest; a full disk gets as long as a server that does not answer */
+        out->engine.cache_bytes = memory / 16 * 7;
         out->engine.cache_wait_ms = af_cli_ms(cli->patience_ms != 0 ? cli->patience_ms : PATIENCE_MS);
         out->engine.compact_bytes_per_s = UINT64_MAX;
     }

@@ -231,8 +231,8 @@ static enum af_status erase_shard(struct af_tsm *engine, struct erasing *e, stru
     if (shard->start_ns > e->last_ns || (shard->end_ns <= e->start_ns && shard->end_ns != INT64_MAX))
         return AF_OK;
     if (shard->is_damaged)
-        return af_fail(err, AF_ECORRUPT, "shard %" PRIu64 " in %s is damaged: stop the server and run fsck --repair before deleting "
-                       "from it", shard->id, shard->dir);
+        return af_fail(err, AF_ECORRUPT, "shard %" PRIu64 " in %s is damaged: stop the server and run `afluxo tsm verify --repair` "
+                       "before deleting from it", shard->id, shard->dir);
     struct af_error why = { 0 };
     af_mutex_lock(&shard->work);
     struct af_files *files = af_shard_files(engine, shard);

@@ -171,7 +171,7 @@ static enum af_status look_at(void *ctx, const char *path, struct af_error *err)
     else if (af_part_name_parse(path, ".stats", &generation, &sequence))
         AF_TRY(is_orphan(path, ".stats", &orphan, err));
     if (af_part_name_parse(path, ".tsm.bad", &generation, &sequence)) {
-        tell(loader, "%s was set aside because it is damaged: check the directory with fsck", path);
+        tell(loader, "%s was set aside because it is damaged: check the directory with `afluxo tsm verify`", path);
         loader->is_damaged = true;
     }
     /* Orphans count: their removal is not on disk yet, and tombstones that come back must not meet a new file of the name. */
@@ -198,7 +198,7 @@ static enum af_status set_aside(struct loader *loader, const char *path, const s
         loader->generation_max = generation;
     enum af_status status = af_path_rename(path, bad, err);
     if (status == AF_OK)
-        tell(loader, "%s; it is set aside as %s: check the directory with fsck", why->message, bad);
+        tell(loader, "%s; it is set aside as %s: check the directory with `afluxo tsm verify`", why->message, bad);
     af_free(bad);
     return status;
 }
@@ -214,7 +214,7 @@ static enum af_status load_one(struct loader *loader, const char *path, struct a
         return af_fail(err, status, "%s", why.message);
     if (part->has_bad_blocks) {
         loader->is_damaged = true;
-        tell(loader, "%s has damaged blocks: check the directory with fsck", path);
+        tell(loader, "%s has damaged blocks: check the directory with `afluxo tsm verify`", path);
     }
     insert(files, part);
     return AF_OK;

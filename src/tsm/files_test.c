@@ -179,7 +179,7 @@ AF_TEST(opening_sets_damage_aside)
         words[0] = '\0';
         AF_CHECK_OK(af_files_open(af_test_dir(), hear, NULL, &files, &damaged, &err), err);
         AF_CHECK(damaged);
-        AF_CHECK(strstr(words, "000000007-000000001.tsm.bad") != NULL && strstr(words, "fsck") != NULL);
+        AF_CHECK(strstr(words, "000000007-000000001.tsm.bad") != NULL && strstr(words, "tsm verify") != NULL);
         AF_CHECK_INT(files->count, 1);
         AF_CHECK_INT(files->generation_max, 7);
         AF_CHECK(is_there("000000007-000000001.tsm.bad") && is_there("000000007-000000001.tombstone"));

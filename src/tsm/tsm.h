@@ -122,7 +122,8 @@ AF_MUST_CHECK enum af_status af_tsm_flush(struct af_tsm *engine, struct af_error
 /* One step of compaction where there is one; *out_done says whether there was. `full`: every shard to one generation. */
 AF_MUST_CHECK enum af_status af_tsm_compact(struct af_tsm *engine, bool full, bool *out_done, struct af_error *err);
 /* At the end of a build (no_compaction): every shard that was flushed to since the opening is one generation of blocks that do not overlap
- * and are nearly full, except large ones of which by far most is older. It is compacted where that is not so already. AF_ECANCELED: *cancel became true; every shard is as good as before. */
+ * and are nearly full, except large ones of which by far most is older. It is compacted where that is not so already.
+ * AF_ECANCELED: *cancel became true; every shard is as good as before. */
 AF_MUST_CHECK enum af_status af_tsm_compact_built(struct af_tsm *engine, const bool *cancel, struct af_error *err);
 AF_MUST_CHECK enum af_status af_tsm_expire(struct af_tsm *engine, struct af_error *err);  /* drop shards past their retention */
 /* A real write and fsync of the log, for readiness. */

@@ -258,7 +258,7 @@ static enum af_status corrupt(const struct replay *replay, const struct segment 
     if (len > 4 && strcmp(replay->dir + len - 4, "/wal") == 0)
         len -= 4;
     return af_fail(replay->err, AF_ECORRUPT, "%s, byte %llu: %s; this is damage to the disk or the file, not a crash. "
-                   "`afluxo tsm fsck %.*s --repair` keeps every whole record and says what is lost", segment->file->name,
+                   "`afluxo tsm verify %.*s --repair` keeps every whole record and says what is lost", segment->file->name,
                    (unsigned long long)at, what, (int)len, replay->dir);
 }
 

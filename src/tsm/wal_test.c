@@ -324,7 +324,7 @@ static void check_corrupt(const char *file, const char *words)
     struct af_error err;
     seen_init(&seen);
     AF_CHECK_FAILS(af_wal_open(wal_dir(), see, &seen, &wal, NULL, &err), AF_ECORRUPT);
-    if (strstr(err.message, file) == NULL || strstr(err.message, words) == NULL || strstr(err.message, "afluxo tsm fsck") == NULL)
+    if (strstr(err.message, file) == NULL || strstr(err.message, words) == NULL || strstr(err.message, "afluxo tsm verify") == NULL)
         af_test_failed(__FILE__, __LINE__, "says: %s", err.message);
     AF_CHECK(wal == NULL);
     af_buf_done(&seen.text);

@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -220,6 +221,22 @@ class Directory(Case):
         finally:
             server.close()
         self.afluxo(DONE, "verify", out, "--to", self.data, "--bucket", "b")
+
+    def test_influxd_reads_what_was_built_in_many_flushes(self):
+        out, made = self.generate("--to", "2023-07-01", "--plants", "100")
+        self.afluxo(DONE, "migrate", out, *self.target(), "--memory", "8M", binary=lib.RELEASE)
+        self.assertGreater(len(self.files()), 4)  # of one generation, not compacted
+        self.afluxo(DONE, "backup", self.path("backup"), "--from", self.data, "--bucket", "b", binary=lib.RELEASE)
+        server = lib.Influxd()
+        try:
+            with open(server.config) as f:
+                address = re.search(r'^bind-address = "(.*)"', f.read(), re.M).group(1)
+            subprocess.run(["influxd", "restore", "-portable", "-host", address, self.path("backup")], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=True)
+            r = self.afluxo(DONE, "verify", out, "--to", server.url, "--bucket", "b", "--json", binary=lib.RELEASE)
+            self.assertEqual(r.json["points"], made["rows"])
+        finally:
+            server.close()
 
     def test_memory_is_what_it_says(self):
         out, made = self.generate("--to", "2023-09-01", "--plants", "1000")
