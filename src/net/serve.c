@@ -520,11 +520,12 @@ enum af_status af_serve_start(const struct af_serve_options *options, struct af_
     af_mutex_init(&serve->lock);
     af_cond_init(&serve->work_cond);
     af_cond_init(&serve->idle_cond);
+    *out = serve; /* a request may come before this returns, and its handler asks for the statistics */
     enum af_status status = start(serve, err);
-    if (status == AF_OK)
-        *out = serve;
-    else
+    if (status != AF_OK) {
+        *out = NULL;
         af_serve_stop(serve, 0);
+    }
     return status;
 }
 
