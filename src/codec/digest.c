@@ -13,9 +13,8 @@ bool af_sha256(struct af_slice bytes, uint8_t out[AF_SHA256_BYTES])
 bool af_hmac_sha256(struct af_slice key, struct af_slice bytes, uint8_t out[AF_SHA256_BYTES])
 {
     unsigned len = 0;
-    return HMAC(EVP_sha256(), key.len != 0 ? key.ptr : "", (int)key.len, (const unsigned char *)(bytes.len != 0 ? bytes.ptr : ""), bytes.len,
-                out, &len) != NULL &&
-           len == AF_SHA256_BYTES;
+    const unsigned char *text = (const unsigned char *)(bytes.len != 0 ? bytes.ptr : "");
+    return HMAC(EVP_sha256(), key.len != 0 ? key.ptr : "", (int)key.len, text, bytes.len, out, &len) != NULL && len == AF_SHA256_BYTES;
 }
 
 bool af_equal_secret(const void *a, const void *b, size_t len)

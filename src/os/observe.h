@@ -1,6 +1,6 @@
 /*
- * observe.h - every change that this process makes to the file system, told in order: for tests that ask what would be left of it if the power
- * went away at this or that moment (test/sim).
+ * observe.h - every change that this process makes to the file system, told in order: for tests that ask what would be left of it if the
+ * power went away at this or that moment (test/sim).
  *
  * Costs one atomic load a call when nobody observes. The observer is called on the thread that makes the change, after it has been made.
  */

@@ -1,6 +1,6 @@
 /*
- * crash_test.c - the engine and the power cut: random work is recorded, then the disk as it may be after a crash at any moment is opened and
- * compared with a model (test/lib/crash_disk.h says what a crash may do).
+ * crash_test.c - the engine and the power cut: random work is recorded, then the disk as it may be after a crash at any moment is opened
+ * and compared with a model (test/lib/crash_disk.h says what a crash may do).
  *
  *     what was acknowledged before the moment is there; of the one call in flight all or nothing (a write), or any part of it (a deletion)
  *

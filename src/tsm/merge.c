@@ -198,7 +198,7 @@ static enum af_status add_overlapping(struct af_merge *merge, const struct af_pi
     uint32_t *order = lane_of + blocks;
     const size_t lanes = deal(&piece->entry, lane_of);
     if (lanes == 0)
-        return af_fail(err, AF_ECORRUPT, "%s: more than %d blocks of one key overlap each other; check the directory with `afluxo tsm verify`",
+        return af_fail(err, AF_ECORRUPT, "%s: more than %d blocks of one key overlap each other; try `afluxo tsm verify`",
                        piece->part->path, LANES_A_PIECE_MAX);
     struct lane *more = af_arena_zero(arena, merge->lane_cap + lanes, sizeof *more);
     if (more == NULL)

@@ -79,7 +79,8 @@ static void owned_close(struct af_store *base)
 }
 
 static const struct af_store_ops owned_ops = { .name = "tsm", .write = owned_write, .scan = owned_scan,
-                                               .list = owned_list, .erase = owned_erase, .create = owned_create, .ping = owned_ping, .close = owned_close };
+                                               .list = owned_list, .erase = owned_erase, .create = owned_create, .ping = owned_ping,
+                                               .close = owned_close };
 
 struct kind {
     bool is_v2;

@@ -129,7 +129,8 @@ AF_MUST_CHECK enum af_status af_index_sync(struct af_index *index, struct af_err
 /* --- types.c: the types of fields in a shard: the first write decides -------------------------------------------------------------- */
 
 struct af_types;
-AF_MUST_CHECK enum af_status af_types_open(const char *path, struct af_types **out, struct af_error *err); /* AF_ECORRUPT, AF_ENOTFOUND: rebuild */
+/* AF_ECORRUPT, AF_ENOTFOUND: rebuild */
+AF_MUST_CHECK enum af_status af_types_open(const char *path, struct af_types **out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_types_new(const char *path, struct af_types **out, struct af_error *err);
 void af_types_close(struct af_types *types);
 /* The type that (measurement, field) has, after giving it `type` if it had none. */
@@ -236,7 +237,7 @@ char *af_part_side_path(const char *path, const char *suffix);
 AF_MUST_CHECK enum af_status af_part_open(const char *path, struct af_tsm_part **out, struct af_error *err);
 void af_part_unref(struct af_tsm_part *part);
 /* It is not in the shard's set any more: unlink it now. Who reads it goes on reading; who needs paths (snapshots) holds shard->work.
- * Not with the last reference: a deletion that comes before would leave no tombstone on it, and a crash then would bring the points back. */
+ * Not with the last reference: a deletion that comes before would leave no tombstone on it, and a crash would bring the points back. */
 void af_part_doom(struct af_tsm_part *part);
 /* Its statistics, read when first asked for; live as long as the part. NULL: there are none. */
 AF_MUST_CHECK enum af_status af_part_stats(struct af_tsm_part *part, struct af_tsm_stats **out, struct af_error *err);

@@ -2,7 +2,8 @@
  * crash_disk.c - see crash_disk.h.
  *
  * Events are kept as they came. A state is made by replaying them into a small model of a file system: nodes (files, directories) that know
- * their durable content and what happened to them since; then chance decides what of the rest is there, and the durable tree is written out.
+ * their durable content and what happened to them since; then chance decides what of the rest is there, and the durable tree is written
+ * out.
  */
 #include "test/lib/crash_disk.h"
 #include "base/alloc.h"
