@@ -142,8 +142,13 @@ enum af_status af_dir_make(const char *path, struct af_error *err)
         status = make_one(copy, err);
         *at = '/';
     }
+    bool was_there = status == AF_OK && af_path_kind(copy) == AF_PATH_DIR;
     if (status == AF_OK)
         status = make_one(copy, err);
+    if (status == AF_OK && was_there) /* whoever made it may have been killed before its name was on disk */
+        status = af_os_sync_parent(copy, err);
+    if (was_there && status == AF_EDENIED) /* a parent that is not ours to open is not ours to lose either */
+        status = AF_OK;
     af_free(copy);
     return status;
 }

@@ -7,7 +7,6 @@
 #include "os/tree.h"
 #include "base/alloc.h"
 #include "os/observe.h"
-#include "os/observe.h"
 #include "os/os_int.h"
 #include <dirent.h>
 #include <errno.h>
@@ -116,8 +115,6 @@ enum af_status af_path_link(const char *from, const char *to, struct af_error *e
     bool is_link = link(from, to) == 0;
     if (!is_link && errno == EEXIST)
         return af_os_fail(err, EEXIST, "make", to);
-    if (is_link)
-        af_os_tell(&(struct af_os_event){ .change = AF_OS_LINKED, .path = from, .other = to });
     if (is_link)
         af_os_tell(&(struct af_os_event){ .change = AF_OS_LINKED, .path = from, .other = to });
     struct af_file *file;

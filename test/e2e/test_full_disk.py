@@ -78,12 +78,13 @@ class FullDisk(lib.Case):
         return [float(l.split()[1]) for l in body.decode().splitlines() if l.startswith(name + " ")][0]
 
     def use_last_page(self, server):
-        """A probe is a few bytes and fits where no write fits. Until there is no byte left."""
-        for _ in range(12):
+        """A probe is a few bytes and fits where no write fits, and a flush or a compaction may give room back. Until that is over."""
+        for _ in range(30):
+            self.fill()
             for _ in range(40):
                 self.put(server, lines=1)
             time.sleep(1.1)  # how long an answer of /ready is good for
-            if server.request("GET", "/ready", auth=False)[0] == 503:
+            if all(server.request("GET", path, auth=False)[0] == 503 for path in ("/ready", "/health", "/ready")):
                 return
 
     def expect_full(self, server):
