@@ -38,6 +38,9 @@ enum af_limits {
     AF_TSM_FILE_BYTES_MAX = 2047 << 20,    /* a TSM file that is written; then the next one begins */
     AF_TSM_INDEX_BYTES_MAX = 32 << 20,     /* index of a TSM file that is written; then the next one begins */
     AF_TSM_SERIES_MAX = 1 << 28,           /* series of one bucket */
+    AF_TSM_SHARDS_MAX = 10000,             /* shards of one bucket; points that need another one are dropped */
+    AF_TSM_NEW_SHARDS_MAX = 1000,          /* shards that one write makes; points that need another one are dropped */
+    AF_TSM_BATCH_KEYS_BYTES_MAX = 256 << 20, /* keys with fields that one write brings, as TSM files repeat them; more is dropped */
     AF_TSM_WAL_SEGMENT_BYTES = 64 << 20,   /* a segment of the log; then the next one begins */
     AF_TSM_WAL_RECORD_BYTES_MAX = 256 << 20, /* one record of the log */
     AF_TSM_CACHE_BYTES = 64 << 20,         /* points in memory, by default; half of it full: it is written out */
@@ -47,6 +50,9 @@ enum af_limits {
     AF_SERVER_CONNECTIONS_MAX = 1024,      /* open connections */
     AF_SERVER_BODY_BYTES_MAX = 32 << 20,   /* body of a request, decompressed, by default */
     AF_SERVER_BODIES_BYTES_MAX = 96 << 20, /* bodies of all requests at once; more wait or get 503 */
+    AF_SERVER_OPEN_BODY_BYTES_MAX = 64 << 10, /* body of a request that needs no credentials */
+    AF_SERVER_TEXT_BYTES_MAX = 1 << 20,    /* JSON of a request, unpacked, and text of a 1.x query */
+    AF_SERVER_STATEMENTS_MAX = 1000,       /* statements of one 1.x query */
     AF_SERVER_HEADER_BYTES_MAX = 64 << 10, /* request line and headers */
     AF_SERVER_NAME_BYTES_MAX = 1024,       /* name of a bucket, database, user, token description */
     AF_SERVER_BUCKETS_MAX = 100000,        /* buckets of one server */

@@ -56,6 +56,11 @@ AF_MUST_CHECK enum af_status af_meta_bucket_put(struct af_meta *meta, struct af_
 AF_MUST_CHECK enum af_status af_meta_buckets(struct af_meta *meta, const struct af_meta_filter *filter, struct af_arena *arena,
                                              struct af_meta_bucket **out, size_t *out_count, struct af_error *err);
 AF_MUST_CHECK enum af_status af_meta_bucket_drop(struct af_meta *meta, uint64_t id, struct af_error *err); /* with its DBRPs */
+/* Ids of buckets that were dropped here, alone or with their organisation, and not since: who keeps their points drops them too, then says
+ * so. A crash between the two halves of a drop leaves them in the list. */
+AF_MUST_CHECK enum af_status af_meta_dropped(struct af_meta *meta, struct af_arena *arena, uint64_t **out, size_t *out_count,
+                                             struct af_error *err);
+AF_MUST_CHECK enum af_status af_meta_dropped_done(struct af_meta *meta, uint64_t id, struct af_error *err);
 /* By name or 16 hex digits, as InfluxDB's parameters are. AF_ENOTFOUND. */
 AF_MUST_CHECK enum af_status af_meta_org_find(struct af_meta *meta, const char *name_or_id, struct af_arena *arena,
                                               struct af_meta_org *out, struct af_error *err);
@@ -94,18 +99,21 @@ AF_MUST_CHECK enum af_status af_meta_users(struct af_meta *meta, const struct af
                                            struct af_meta_user **out, size_t *out_count, struct af_error *err);
 AF_MUST_CHECK enum af_status af_meta_user_drop(struct af_meta *meta, uint64_t id, struct af_error *err);
 
-/* 1.x: GRANT READ, WRITE, ALL ON db TO user. */
+/* 1.x: GRANT READ, WRITE, ALL ON db TO user. A database is one of an organisation, and so is what is granted on it. */
 enum af_grant { AF_GRANT_NONE, AF_GRANT_READ = 1, AF_GRANT_WRITE = 2, AF_GRANT_ALL = 3 };
-AF_MUST_CHECK enum af_status af_meta_grant(struct af_meta *meta, uint64_t user, const char *database, enum af_grant grant,
+AF_MUST_CHECK enum af_status af_meta_grant(struct af_meta *meta, uint64_t user, uint64_t org, const char *database, enum af_grant grant,
                                            struct af_error *err);
 struct af_meta_granted {
+    uint64_t org;
     const char *database;
     enum af_grant grant;
 };
+/* By organisation and name. */
 AF_MUST_CHECK enum af_status af_meta_grants(struct af_meta *meta, uint64_t user, struct af_arena *arena, struct af_meta_granted **out,
                                             size_t *out_count, struct af_error *err);
 
-AF_MUST_CHECK enum af_status af_meta_grants_drop(struct af_meta *meta, const char *database, struct af_error *err); /* everybody's */
+/* Everybody's. */
+AF_MUST_CHECK enum af_status af_meta_grants_drop(struct af_meta *meta, uint64_t org, const char *database, struct af_error *err);
 
 /* A permission as 2.x has it: an action on resources of a type, of one org or all, one or all. */
 enum af_action { AF_ACTION_READ, AF_ACTION_WRITE };
@@ -149,9 +157,14 @@ struct af_principal {
 /* AF_EUNAUTH: unknown, inactive, wrong. Takes the same time for unknown and wrong. */
 AF_MUST_CHECK enum af_status af_meta_by_token(struct af_meta *meta, struct af_slice token, struct af_arena *arena,
                                               struct af_principal *out, struct af_error *err);
-/* A password, or a token in its place as 2.x allows 1.x clients. Wrong passwords are slowed down per user. */
+/* A password, or a token in its place as 2.x allows 1.x clients. Wrong passwords are slowed down per user. AF_EBUSY, with a time to come
+ * back: others wait for their hash already. */
 AF_MUST_CHECK enum af_status af_meta_by_password(struct af_meta *meta, struct af_slice user, struct af_slice password,
                                                  struct af_arena *arena, struct af_principal *out, struct af_error *err);
+/* The same as far as it costs no hash. AF_EUNAUTH with *out_is_open: only the hash can tell. */
+AF_MUST_CHECK enum af_status af_meta_by_password_quickly(struct af_meta *meta, struct af_slice user, struct af_slice password,
+                                                         struct af_arena *arena, struct af_principal *out, bool *out_is_open,
+                                                         struct af_error *err);
 /* The one question. `org`, `id`: of the thing; 0: of the type as such (listing, creating). */
 AF_MUST_CHECK bool af_principal_may(const struct af_principal *who, enum af_action action, const char *type, uint64_t org, uint64_t id);
 

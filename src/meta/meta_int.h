@@ -14,7 +14,7 @@
 #include "os/thread.h"
 #include <sqlite3.h>
 
-enum { META_CACHE_SLOTS = 256, META_KEPT_SLOTS = 128 };
+enum { META_CACHE_SLOTS = 256, META_KEPT_SLOTS = 128, META_HASHERS_MAX = 3 };
 
 /* A principal that was asked for lately, under the digest of what it was asked with. */
 struct meta_known {
@@ -29,6 +29,12 @@ struct meta_failures {        /* of one user name */
     int64_t until_ns;         /* monotonic: no password is tried before */
 };
 
+/* Name and password under the salt, and the hash they were right for: true until that hash is another one, whatever else changes. */
+struct meta_proven {
+    bool is_set;
+    uint8_t digest[AF_SHA256_BYTES], hash[AF_SHA256_BYTES];
+};
+
 /* A prepared statement, kept for the next time. */
 struct meta_kept {
     sqlite3_stmt *stmt;
@@ -39,8 +45,10 @@ struct af_meta {
     sqlite3 *db;
     struct af_mutex lock;     /* around db and all below */
     struct af_mutex hash_lock; /* one password is hashed at a time (16 MiB each), and never under `lock`; taken before it */
+    unsigned hashers;         /* at hash_lock with a password to try: one at work, the others waiting; under `lock` */
     uint8_t salt[AF_SHA256_BYTES]; /* of this process: digests of passwords in memory are of no use elsewhere */
     struct meta_known known[META_CACHE_SLOTS];
+    struct meta_proven proven[META_CACHE_SLOTS];
     struct meta_failures failures[META_CACHE_SLOTS];
     struct meta_kept kept[META_KEPT_SLOTS];
     char *path;

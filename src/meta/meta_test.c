@@ -4,6 +4,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "test/lib/test.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -388,28 +389,131 @@ AF_TEST(meta_grants_are_permissions_on_the_buckets_of_a_database)
     uint64_t mapped = new_bucket(org, "mapped");
     (void)map(org, "d", "m", mapped, false);
     uint64_t u = new_user("u", "pw", false);
-    AF_CHECK_OK(af_meta_grant(meta, u, "d", AF_GRANT_READ, &err), err);
+    AF_CHECK_OK(af_meta_grant(meta, u, org, "d", AF_GRANT_READ, &err), err);
     AF_CHECK_OK(ask_password("u", "pw", &who), err);
     AF_CHECK(af_principal_may(&who, AF_ACTION_READ, "buckets", org, d) && af_principal_may(&who, AF_ACTION_READ, "buckets", org, dp));
     AF_CHECK(af_principal_may(&who, AF_ACTION_READ, "buckets", org, mapped) && !af_principal_may(&who, AF_ACTION_READ, "buckets", org, dx));
     AF_CHECK(!af_principal_may(&who, AF_ACTION_WRITE, "buckets", org, d) && !af_principal_may(&who, AF_ACTION_READ, "buckets", org, 0));
-    AF_CHECK_OK(af_meta_grant(meta, u, "d", AF_GRANT_ALL, &err), err); /* who was remembered is asked anew */
+    AF_CHECK_OK(af_meta_grant(meta, u, org, "d", AF_GRANT_ALL, &err), err); /* who was remembered is asked anew */
     AF_CHECK_OK(ask_password("u", "pw", &who), err);
     AF_CHECK(af_principal_may(&who, AF_ACTION_WRITE, "buckets", org, dp) && !af_principal_may(&who, AF_ACTION_WRITE, "users", 0, 0));
     uint64_t later = new_bucket(org, "d/later");
     AF_CHECK_OK(ask_password("u", "pw", &who), err);
     AF_CHECK(af_principal_may(&who, AF_ACTION_WRITE, "buckets", org, later));
-    AF_CHECK_OK(af_meta_grant(meta, u, "e", AF_GRANT_WRITE, &err), err);
+    AF_CHECK_OK(af_meta_grant(meta, u, org, "e", AF_GRANT_WRITE, &err), err);
     struct af_meta_granted *granted = NULL;
     size_t count = 0;
     AF_CHECK_OK(af_meta_grants(meta, u, &arena, &granted, &count, &err), err);
     AF_CHECK(count == 2 && granted[0].grant == AF_GRANT_ALL && granted[1].grant == AF_GRANT_WRITE);
-    AF_CHECK_OK(af_meta_grant(meta, u, "e", AF_GRANT_NONE, &err), err);
-    AF_CHECK_OK(af_meta_grants_drop(meta, "d", &err), err);
+    AF_CHECK_OK(af_meta_grant(meta, u, org, "e", AF_GRANT_NONE, &err), err);
+    AF_CHECK_OK(af_meta_grants_drop(meta, org, "d", &err), err);
     AF_CHECK_OK(af_meta_grants(meta, u, &arena, &granted, &count, &err), err);
     AF_CHECK_INT(count, 0);
     AF_CHECK_OK(ask_password("u", "pw", &who), err);
     AF_CHECK(!af_principal_may(&who, AF_ACTION_READ, "buckets", org, d));
+    stop();
+}
+
+AF_TEST(meta_grants_end_at_the_organisation)
+{
+    start();
+    struct af_principal who;
+    struct af_meta_granted *granted = NULL;
+    size_t count = 0;
+    uint64_t a = new_org("a"), b = new_org("b");
+    uint64_t a_d = new_bucket(a, "d"), b_d = new_bucket(b, "d"), b_dp = new_bucket(b, "d/p"), b_x = new_bucket(b, "x");
+    (void)map(b, "d", "m", b_x, false);
+    uint64_t u = new_user("u", "pw", false);
+    AF_CHECK_OK(af_meta_grant(meta, u, a, "d", AF_GRANT_ALL, &err), err);
+    AF_CHECK_OK(ask_password("u", "pw", &who), err);
+    AF_CHECK(af_principal_may(&who, AF_ACTION_WRITE, "buckets", a, a_d) && !af_principal_may(&who, AF_ACTION_READ, "buckets", b, b_d));
+    AF_CHECK(!af_principal_may(&who, AF_ACTION_READ, "buckets", b, b_dp) && !af_principal_may(&who, AF_ACTION_READ, "buckets", b, b_x));
+    AF_CHECK_OK(af_meta_grant(meta, u, b, "d", AF_GRANT_READ, &err), err);
+    AF_CHECK_OK(af_meta_grants_drop(meta, a, "d", &err), err); /* b's stays */
+    AF_CHECK_OK(ask_password("u", "pw", &who), err);
+    AF_CHECK(!af_principal_may(&who, AF_ACTION_READ, "buckets", a, a_d) && af_principal_may(&who, AF_ACTION_READ, "buckets", b, b_d));
+    AF_CHECK(af_principal_may(&who, AF_ACTION_READ, "buckets", b, b_dp) && af_principal_may(&who, AF_ACTION_READ, "buckets", b, b_x));
+    AF_CHECK_OK(af_meta_grants(meta, u, &arena, &granted, &count, &err), err);
+    AF_CHECK(count == 1 && granted[0].org == b && granted[0].grant == AF_GRANT_READ);
+    stop();
+}
+
+struct guesser {
+    struct af_thread thread;
+    unsigned nth;
+    _Atomic int *waiting;
+    bool was_busy;
+};
+
+static void guess(void *ctx)
+{
+    struct guesser *g = ctx;
+    struct af_arena own;
+    struct af_principal who;
+    struct af_error why = { 0 };
+    char name[24];
+    af_arena_init(&own, 1 << 20);
+    (void)snprintf(name, sizeof name, "nobody%u", g->nth);
+    enum af_status status = af_meta_by_password(meta, af_slice_of(name), AF_SLICE_LIT("x"), &own, &who, &why);
+    g->was_busy = status == AF_EBUSY && why.retry_after_ms == 1000;
+    AF_CHECK(g->was_busy || status == AF_EUNAUTH);
+    atomic_fetch_sub(g->waiting, 1);
+    af_arena_done(&own);
+}
+
+/* Somebody holds the hash; of many that come only a few wait, the others are sent away at once, and nobody else is held up. */
+AF_TEST(meta_few_wait_for_a_hash)
+{
+    enum { GUESSERS = 12 };
+    start();
+    struct guesser guessers[GUESSERS];
+    struct af_principal who;
+    _Atomic int waiting = GUESSERS;
+    size_t busy = 0;
+    (void)new_user("u", "pw", false);
+    AF_CHECK_OK(ask_password("u", "pw", &who), err);
+    af_mutex_lock(&meta->hash_lock);
+    for (unsigned i = 0; i < GUESSERS; i++) {
+        guessers[i] = (struct guesser){ .nth = i, .waiting = &waiting };
+        AF_CHECK_OK(af_thread_start(&guessers[i].thread, "guess", guess, &guessers[i], &err), err);
+    }
+    for (int i = 0; i < 1000 && atomic_load(&waiting) > META_HASHERS_MAX; i++)
+        af_clock_sleep_ms(10);
+    AF_CHECK_INT(atomic_load(&waiting), META_HASHERS_MAX);
+    AF_CHECK_OK(ask_password("u", "pw", &who), err); /* remembered: needs no hash */
+    (void)new_org("o");
+    AF_CHECK_OK(ask_password("u", "pw", &who), err); /* forgotten, but known to be right */
+    af_mutex_unlock(&meta->hash_lock);
+    for (unsigned i = 0; i < GUESSERS; i++) {
+        af_thread_join(&guessers[i].thread);
+        busy += guessers[i].was_busy;
+    }
+    AF_CHECK_INT(busy, GUESSERS - META_HASHERS_MAX);
+    AF_CHECK_INT(meta->hashers, 0);
+    stop();
+}
+
+AF_TEST(meta_remembers_what_was_dropped)
+{
+    start();
+    uint64_t *gone = NULL;
+    size_t count = 0;
+    uint64_t org = new_org("o"), other = new_org("p");
+    uint64_t alone = new_bucket(org, "a");
+    (void)new_bucket(org, "stays");
+    uint64_t with_org = new_bucket(other, "b");
+    AF_CHECK_OK(af_meta_dropped(meta, &arena, &gone, &count, &err), err);
+    AF_CHECK_INT(count, 0);
+    AF_CHECK_OK(af_meta_bucket_drop(meta, alone, &err), err);
+    AF_CHECK_OK(af_meta_org_drop(meta, other, &err), err);
+    again();
+    AF_CHECK_OK(af_meta_dropped(meta, &arena, &gone, &count, &err), err);
+    AF_CHECK(count == 2 && gone[0] + gone[1] == alone + with_org);
+    AF_CHECK_OK(af_meta_dropped_done(meta, with_org, &err), err);
+    struct af_meta_bucket back = { .id = alone, .org = org, .name = "a", .description = "", .shard_ns = 3600000000000 };
+    AF_CHECK_OK(af_meta_bucket_put(meta, &back, true, &err), err); /* as a restore does */
+    AF_CHECK_OK(af_meta_dropped(meta, &arena, &gone, &count, &err), err);
+    AF_CHECK_INT(count, 0);
     stop();
 }
 
@@ -430,6 +534,9 @@ AF_TEST(meta_wrong_passwords_are_slowed_down_and_right_ones_that_are_known_are_n
     AF_CHECK_OK(ask_password("u", "pw", &who), err);     /* remembered */
     AF_CHECK_OK(ask_password("other", "pw2", &who), err); /* somebody else */
     meta_forget(meta);
+    AF_CHECK_OK(ask_password("u", "pw", &who), err); /* known to be right */
+    meta_forget(meta);
+    memset(meta->proven, 0, sizeof meta->proven);
     AF_CHECK_FAILS(ask_password("u", "pw", &who), AF_EUNAUTH); /* not even tried */
     af_clock_sleep_ms(1050);
     AF_CHECK_OK(ask_password("u", "pw", &who), err);
@@ -774,6 +881,8 @@ AF_TEST(meta_threads_do_not_disturb_each_other)
     uint64_t id;
     const char *secret = new_token(org, 0, "buckets", 0, &id);
     (void)new_user("u", "pw", true);
+    struct af_principal who;
+    AF_CHECK_OK(ask_password("u", "pw", &who), err); /* of many that come at once with a new password only a few wait */
     struct worker workers[WORKERS];
     for (unsigned i = 0; i < WORKERS; i++) {
         workers[i] = (struct worker){ .number = i, .org = org, .secret = secret };
@@ -794,7 +903,7 @@ AF_TEST(meta_no_memory_is_an_error_and_nothing_is_half_done)
     uint64_t org = new_org("o");
     uint64_t user = new_user("u", "pw", false);
     (void)new_bucket(org, "d");
-    AF_CHECK_OK(af_meta_grant(meta, user, "d", AF_GRANT_ALL, &err), err);
+    AF_CHECK_OK(af_meta_grant(meta, user, org, "d", AF_GRANT_ALL, &err), err);
     bool failed = true;
     for (unsigned nth = 1; nth < 200 && failed; nth++) {
         struct af_arena own;
@@ -806,6 +915,8 @@ AF_TEST(meta_no_memory_is_an_error_and_nothing_is_half_done)
         size_t count = 0;
         (void)snprintf(name, sizeof name, "given %u", nth);
         meta_forget(meta);
+        if (nth % 2 == 0)
+            memset(meta->proven, 0, sizeof meta->proven);
         af_arena_init(&own, SIZE_MAX / 2);
         af_alloc_fail_nth(nth);
         enum af_status status = af_meta_all_permissions(org, &own, &token.permissions, &token.permission_count, &err);

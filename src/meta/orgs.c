@@ -199,6 +199,31 @@ enum af_status af_meta_bucket_drop(struct af_meta *meta, uint64_t id, struct af_
     return status;
 }
 
+enum af_status af_meta_dropped(struct af_meta *meta, struct af_arena *arena, uint64_t **out, size_t *out_count, struct af_error *err)
+{
+    struct meta_query q;
+    *out = NULL;
+    *out_count = 0;
+    af_mutex_lock(&meta->lock);
+    meta_query_open(&q, meta, "SELECT bucket FROM dropped", err);
+    while (meta_row(&q)) {
+        uint64_t *id = meta_grow(&q, (void **)out, out_count, sizeof *id, arena);
+        if (id != NULL)
+            *id = meta_id(&q, 0);
+    }
+    enum af_status status = meta_query_close(&q);
+    af_mutex_unlock(&meta->lock);
+    return status;
+}
+
+enum af_status af_meta_dropped_done(struct af_meta *meta, uint64_t id, struct af_error *err)
+{
+    af_mutex_lock(&meta->lock);
+    enum af_status status = drop_locked(meta, "DELETE FROM dropped WHERE bucket = ?", id, err);
+    af_mutex_unlock(&meta->lock);
+    return status;
+}
+
 enum af_status af_meta_bucket_find(struct af_meta *meta, uint64_t org, const char *name_or_id, struct af_arena *arena,
                                    struct af_meta_bucket *out, struct af_error *err)
 {

@@ -1,17 +1,20 @@
 /*
  * principal.c - who is asking, and may they; see meta.h.
  *
- * Principals are remembered under a keyed digest of what they were asked with, so that a client that sends its password with every
- * request pays for crypt once; any change of the catalogue forgets them all. Wrong passwords: after five in a row for a name, the next
+ * Principals are remembered under a keyed digest of what they were asked with; any change of the catalogue forgets them all. That a
+ * password
+ * is right is remembered until it is another one, so that a client that sends it with every request pays for crypt once. Wrong passwords:
+ * after five in a row for a name, the next
  * try has to wait, a second at first, doubled each time up to a minute. Who is remembered does not wait. Hashes are made outside the
- * lock of the catalogue, one at a time: somebody who guesses passwords keeps one processor busy, not the tokens of others waiting.
+ * lock of the catalogue, one at a time, and few may wait for their turn (META_HASHERS_MAX), the others are busy at once: somebody who
+ * guesses passwords keeps one processor and a few threads, and the tokens of others do not wait for him.
  */
 #include "base/calendar.h"
 #include "meta/meta_int.h"
 #include "os/clock.h"
 #include <stdio.h>
 
-enum { FREE_FAILURES = 5, WAIT_MAX_S = 60, GRANTED_MAX = 4096 };
+enum { FREE_FAILURES = 5, WAIT_MAX_S = 60, GRANTED_MAX = 4096, BUSY_MS = 1000 };
 
 /* --- remembered ------------------------------------------------------------------------------------------------------------------- */
 
@@ -109,10 +112,11 @@ static enum af_status add_granted(struct af_meta *meta, const struct af_meta_gra
 {
     struct meta_query q;
     meta_query_open(&q, meta,
-                    "SELECT id, org FROM bucket WHERE name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '/'"
-                    " UNION SELECT bucket, org FROM dbrp WHERE database = ?1",
+                    "SELECT id, org FROM bucket WHERE org = ?2 AND (name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '/')"
+                    " UNION SELECT bucket, org FROM dbrp WHERE database = ?1 AND org = ?2",
                     err);
     meta_bind_text(&q, granted->database);
+    meta_bind_id(&q, granted->org);
     while (*count + 2 <= GRANTED_MAX && meta_row(&q)) {
         if ((granted->grant & AF_GRANT_READ) != 0)
             list[(*count)++] = (struct af_permission){ AF_ACTION_READ, "buckets", meta_id(&q, 1), meta_id(&q, 0) };
@@ -210,6 +214,40 @@ struct attempt {
     uint8_t digest[AF_SHA256_BYTES], name_digest[AF_SHA256_BYTES];
 };
 
+static struct meta_proven *proof_of(struct af_meta *meta, const struct attempt *a)
+{
+    return &meta->proven[a->digest[0] % META_CACHE_SLOTS];
+}
+
+static enum af_status prove(struct af_meta *meta, const struct attempt *a, const struct candidate *user, struct af_error *err)
+{
+    struct meta_proven *proof = proof_of(meta, a);
+    proof->is_set = af_sha256(af_slice_of(user->hash), proof->hash);
+    memcpy(proof->digest, a->digest, sizeof proof->digest);
+    return proof->is_set ? AF_OK : af_fail_nomem(err, "a password");
+}
+
+/* AF_EUNAUTH: not proven, or for another hash than the user has now. */
+static enum af_status by_proof_locked(struct af_meta *meta, const struct attempt *a, struct af_arena *arena, struct af_principal *out,
+                                      struct af_error *err)
+{
+    const struct meta_proven *proof = proof_of(meta, a);
+    uint8_t hash[AF_SHA256_BYTES];
+    struct candidate user;
+    if (!proof->is_set || !af_equal_secret(proof->digest, a->digest, AF_SHA256_BYTES))
+        return AF_EUNAUTH;
+    AF_TRY(load_candidate(meta, a->name, arena, &user, err));
+    if (!user.is_active || user.hash == NULL)
+        return AF_EUNAUTH;
+    if (!af_sha256(af_slice_of(user.hash), hash))
+        return af_fail_nomem(err, "a password");
+    if (!af_equal_secret(hash, proof->hash, AF_SHA256_BYTES))
+        return AF_EUNAUTH;
+    AF_TRY(make_principal(meta, a->name, &user, arena, out, err));
+    remember(meta, a->digest, out);
+    return AF_OK;
+}
+
 /* What costs nothing: remembered, or a token. AF_EUNAUTH: the hash has to say; with `err` filled: too early to ask it. */
 static enum af_status quickly_locked(struct af_meta *meta, const struct attempt *a, struct af_arena *arena, struct af_principal *out,
                                      bool *out_is_early, struct af_error *err)
@@ -218,6 +256,8 @@ static enum af_status quickly_locked(struct af_meta *meta, const struct attempt 
     if (recall(meta, a->digest, arena, out))
         return AF_OK;
     enum af_status status = by_token_locked(meta, a->password, arena, out, err);
+    if (status == AF_EUNAUTH)
+        status = by_proof_locked(meta, a, arena, out, err);
     if (status != AF_EUNAUTH)
         return status;
     int64_t wait_ns = failures_of(meta, a->name_digest)->until_ns - af_clock_mono_ns();
@@ -242,8 +282,29 @@ static enum af_status finish_locked(struct af_meta *meta, const struct attempt *
     AF_TRY(make_principal(meta, a->name, &now, arena, out, err));
     failures->count = 0;
     failures->until_ns = 0;
+    AF_TRY(prove(meta, a, &now, err));
     remember(meta, a->digest, out);
     return AF_OK;
+}
+
+/* A place in the line for the hash. The line is short: who is asked to wait longer comes back later and keeps no thread meanwhile. */
+static enum af_status queue_locked(struct af_meta *meta, struct af_error *err)
+{
+    if (meta->hashers == META_HASHERS_MAX) {
+        (void)af_fail(err, AF_EBUSY, "too many passwords are being checked at once; try again");
+        if (err != NULL)
+            err->retry_after_ms = BUSY_MS;
+        return AF_EBUSY;
+    }
+    meta->hashers++;
+    return AF_OK;
+}
+
+static void leave_queue(struct af_meta *meta)
+{
+    af_mutex_lock(&meta->lock);
+    meta->hashers--;
+    af_mutex_unlock(&meta->lock);
 }
 
 /* Under hash_lock; the catalogue is free for others while the hash is made. */
@@ -266,22 +327,48 @@ static enum af_status slowly(struct af_meta *meta, const struct attempt *a, stru
     return status;
 }
 
-enum af_status af_meta_by_password(struct af_meta *meta, struct af_slice user, struct af_slice password, struct af_arena *arena,
-                                   struct af_principal *out, struct af_error *err)
+static enum af_status make_attempt(struct af_meta *meta, struct af_slice user, struct af_slice password, struct af_arena *arena,
+                                   struct attempt *out, struct af_error *err)
 {
-    struct attempt a = { .password = password, .name = af_arena_copy(arena, user) };
-    bool is_early;
-    if (a.name == NULL || !digest_of(meta, user, password, arena, a.digest) ||
-        !digest_of(meta, user, (struct af_slice){ 0 }, arena, a.name_digest))
+    *out = (struct attempt){ .password = password, .name = af_arena_copy(arena, user) };
+    if (out->name == NULL || !digest_of(meta, user, password, arena, out->digest) ||
+        !digest_of(meta, user, (struct af_slice){ 0 }, arena, out->name_digest))
         return af_fail_nomem(err, "a password");
+    return AF_OK;
+}
+
+enum af_status af_meta_by_password_quickly(struct af_meta *meta, struct af_slice user, struct af_slice password, struct af_arena *arena,
+                                           struct af_principal *out, bool *out_is_open, struct af_error *err)
+{
+    struct attempt a;
+    bool is_early;
+    *out_is_open = false;
+    AF_TRY(make_attempt(meta, user, password, arena, &a, err));
     af_mutex_lock(&meta->lock);
     enum af_status status = quickly_locked(meta, &a, arena, out, &is_early, err);
     af_mutex_unlock(&meta->lock);
-    if (status != AF_EUNAUTH || is_early)
+    *out_is_open = status == AF_EUNAUTH && !is_early;
+    return status;
+}
+
+enum af_status af_meta_by_password(struct af_meta *meta, struct af_slice user, struct af_slice password, struct af_arena *arena,
+                                   struct af_principal *out, struct af_error *err)
+{
+    struct attempt a;
+    bool is_early;
+    AF_TRY(make_attempt(meta, user, password, arena, &a, err));
+    af_mutex_lock(&meta->lock);
+    enum af_status status = quickly_locked(meta, &a, arena, out, &is_early, err);
+    bool must_hash = status == AF_EUNAUTH && !is_early;
+    if (must_hash)
+        status = queue_locked(meta, err);
+    af_mutex_unlock(&meta->lock);
+    if (!must_hash || status != AF_OK)
         return status;
     af_mutex_lock(&meta->hash_lock);
     status = slowly(meta, &a, arena, out, err);
     af_mutex_unlock(&meta->hash_lock);
+    leave_queue(meta);
     return status;
 }
 

@@ -115,16 +115,18 @@ enum af_status af_meta_user_drop(struct af_meta *meta, uint64_t id, struct af_er
 
 /* --- grants ------------------------------------------------------------------------------------------------------------------------ */
 
-enum af_status af_meta_grant(struct af_meta *meta, uint64_t user, const char *database, enum af_grant grant, struct af_error *err)
+enum af_status af_meta_grant(struct af_meta *meta, uint64_t user, uint64_t org, const char *database, enum af_grant grant,
+                             struct af_error *err)
 {
     af_mutex_lock(&meta->lock);
     struct meta_query q;
     meta_query_open(&q, meta,
-                    grant == AF_GRANT_NONE ? "DELETE FROM granted WHERE user = ? AND database = ?"
-                                           : "INSERT INTO granted (user, database, grant_bits) VALUES (?, ?, ?)"
+                    grant == AF_GRANT_NONE ? "DELETE FROM granted WHERE user = ? AND org = ? AND database = ?"
+                                           : "INSERT INTO granted (user, org, database, grant_bits) VALUES (?, ?, ?, ?)"
                                              " ON CONFLICT DO UPDATE SET grant_bits = excluded.grant_bits",
                     err);
     meta_bind_id(&q, user);
+    meta_bind_id(&q, org);
     meta_bind_text(&q, database);
     if (grant != AF_GRANT_NONE)
         meta_bind_int(&q, grant);
@@ -139,12 +141,12 @@ enum af_status meta_grants_locked(struct af_meta *meta, uint64_t user, struct af
     struct meta_query q;
     *out = NULL;
     *out_count = 0;
-    meta_query_open(&q, meta, "SELECT database, grant_bits FROM granted WHERE user = ? ORDER BY database", err);
+    meta_query_open(&q, meta, "SELECT org, database, grant_bits FROM granted WHERE user = ? ORDER BY org, database", err);
     meta_bind_id(&q, user);
     while (meta_row(&q)) {
         struct af_meta_granted *g = meta_grow(&q, (void **)out, out_count, sizeof *g, arena);
         if (g != NULL)
-            *g = (struct af_meta_granted){ meta_text(&q, 0, arena), (enum af_grant)(meta_int(&q, 1) & AF_GRANT_ALL) };
+            *g = (struct af_meta_granted){ meta_id(&q, 0), meta_text(&q, 1, arena), (enum af_grant)(meta_int(&q, 2) & AF_GRANT_ALL) };
     }
     return meta_query_close(&q);
 }
@@ -158,11 +160,12 @@ enum af_status af_meta_grants(struct af_meta *meta, uint64_t user, struct af_are
     return status;
 }
 
-enum af_status af_meta_grants_drop(struct af_meta *meta, const char *database, struct af_error *err)
+enum af_status af_meta_grants_drop(struct af_meta *meta, uint64_t org, const char *database, struct af_error *err)
 {
     af_mutex_lock(&meta->lock);
     struct meta_query q;
-    meta_query_open(&q, meta, "DELETE FROM granted WHERE database = ?", err);
+    meta_query_open(&q, meta, "DELETE FROM granted WHERE org = ? AND database = ?", err);
+    meta_bind_id(&q, org);
     meta_bind_text(&q, database);
     enum af_status status = meta_change(&q, NULL, NULL);
     af_mutex_unlock(&meta->lock);

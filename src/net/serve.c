@@ -20,7 +20,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { WATCH_MS = 100, SPARE_BYTES_MAX = 4 << 20, DRAIN_FACTOR = 4, IDLE_MS = 120000, REQUEST_MS = 60000, SLOWEST_BYTES_PER_MS = 64 };
+enum { WATCH_MS = 100, SPARE_BYTES_MAX = 4 << 20, DRAIN_FACTOR = 4, IDLE_MS = 120000, REQUEST_MS = 60000, SLOWEST_BYTES_PER_MS = 64,
+       UNPROVEN_PART = 3 };
 
 /* --- connections ------------------------------------------------------------------------------------------------------------- */
 
@@ -132,10 +133,17 @@ static void body_take(struct af_serve *serve, struct serve_job *job)
     af_buf_clear(&job->body);
 }
 
+static void unclaim(struct serve_job *job)
+{
+    atomic_fetch_sub(&job->serve->body_bytes, job->body_counted);
+    atomic_fetch_sub(&job->serve->unproven_bytes, job->unproven_counted);
+    job->body_counted = 0;
+    job->unproven_counted = 0;
+}
+
 static void body_give(struct af_serve *serve, struct serve_job *job)
 {
-    atomic_fetch_sub(&serve->body_bytes, job->body_counted);
-    job->body_counted = 0;
+    unclaim(job);
     af_buf_done(&job->unpacked);
     af_mutex_lock(&serve->lock);
     bool keep = job->body.ptr != NULL && job->body.cap <= SPARE_BYTES_MAX && !job->body.failed &&
@@ -145,6 +153,25 @@ static void body_give(struct af_serve *serve, struct serve_job *job)
     af_mutex_unlock(&serve->lock);
     if (!keep)
         af_buf_done(&job->body);
+}
+
+/* Room for one body of the largest size, always. */
+static uint64_t unproven_max(const struct af_serve_options *o)
+{
+    return o->bodies_bytes_max / UNPROVEN_PART > o->body_bytes_max ? o->bodies_bytes_max / UNPROVEN_PART : o->body_bytes_max;
+}
+
+static bool claim_unproven(struct serve_job *job, size_t bytes)
+{
+    struct af_serve *serve = job->serve;
+    if (!job->answer.is_unproven)
+        return true;
+    if (atomic_fetch_add(&serve->unproven_bytes, bytes) + bytes > unproven_max(&serve->options)) {
+        atomic_fetch_sub(&serve->unproven_bytes, bytes);
+        return false;
+    }
+    job->unproven_counted += bytes;
+    return true;
 }
 
 bool serve_claim(struct serve_job *job, size_t bytes)
@@ -158,15 +185,21 @@ bool serve_claim(struct serve_job *job, size_t bytes)
     return true;
 }
 
+static size_t body_max(const struct serve_job *job)
+{
+    size_t most = job->serve->options.body_bytes_max;
+    return job->answer.body_bytes_max != 0 && job->answer.body_bytes_max < most ? job->answer.body_bytes_max : most;
+}
+
 static void body_add(struct serve_job *job, const char *bytes, size_t len)
 {
     struct af_serve *serve = job->serve;
     job->body_seen += len;
     if (job->refusal != 0)
         return;
-    if (job->body_seen > serve->options.body_bytes_max) {
+    if (job->body_seen > body_max(job)) {
         job->refusal = 413;
-    } else if (!serve_claim(job, len)) {
+    } else if (!claim_unproven(job, len) || !serve_claim(job, len)) {
         job->refusal = 503;
     } else {
         af_buf_append(&job->body, bytes, len);
@@ -174,8 +207,7 @@ static void body_add(struct serve_job *job, const char *bytes, size_t len)
             job->refusal = 503;
     }
     if (job->refusal != 0) { /* what was kept is of no use */
-        atomic_fetch_sub(&serve->body_bytes, job->body_counted);
-        job->body_counted = 0;
+        unclaim(job);
         af_buf_done(&job->body);
         af_buf_init(&job->body, serve->options.body_bytes_max);
     }
@@ -338,7 +370,7 @@ static enum MHD_Result begin(struct serve_job *job)
         job->answer.status = status;
     else if (atomic_load(&job->serve->is_closing))
         status = 503;
-    else if (length > o->body_bytes_max)
+    else if (length > body_max(job))
         status = 413;
     job->refusal = status;
     if (status == 0 || (length <= drain_max(job->serve) && af_serve_header(&job->request, "Expect") == NULL))

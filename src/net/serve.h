@@ -51,6 +51,10 @@ struct af_serve_answer {
     enum af_status (*next)(void *ctx, struct af_slice *out, struct af_error *err);
     void (*close)(void *ctx);
     void *ctx;
+    /* Set by `early` and read when it has answered 0. body_bytes_max: this body may be no larger; 0: the server's limit stands.
+     * is_unproven: nobody knows yet whether the client may, so that all such bodies together get a third of bodies_bytes_max. */
+    size_t body_bytes_max;
+    bool is_unproven;
     void *own;
 };
 /* Both copied. Names that occur twice are sent twice. */

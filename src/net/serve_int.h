@@ -31,6 +31,7 @@ struct serve_job {
     struct af_buf unpacked;
     bool is_unpacked;
     size_t body_counted;            /* of `body.cap`, in the sum over all requests */
+    size_t unproven_counted;        /* the part of it that is in the sum over those nobody vouches for */
     uint64_t body_seen;             /* bytes that came, kept or not */
     int refusal;                    /* status that head or body earned while they came; 0: none */
     bool has_answer;                /* the refusal is in `answer` already */
@@ -74,7 +75,7 @@ struct af_serve {
     struct af_thread watcher;
     struct af_buf spare[16];        /* bodies' memory, kept for the next; under lock */
     unsigned spare_count;
-    _Atomic uint64_t body_bytes, requests, connections, refused, timeouts, open;
+    _Atomic uint64_t body_bytes, unproven_bytes, requests, connections, refused, timeouts, open;
 };
 
 /* serve_request.c */

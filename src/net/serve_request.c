@@ -66,26 +66,37 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* application/x-www-form-urlencoded, decoded into `arena`; NULL without memory. A '%' that is no escape stays. */
+/* The character at *at of application/x-www-form-urlencoded text; *at behind it. A '%' that is no escape stays. */
+static char form_char(struct af_slice text, size_t *at)
+{
+    size_t i = *at;
+    char c = text.ptr[i];
+    int high = c == '%' && i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
+    int low = high >= 0 ? hex_digit(text.ptr[i + 2]) : -1;
+    *at = i + (low >= 0 ? 3 : 1);
+    return low >= 0 ? (char)(high * 16 + low) : c == '+' ? ' ' : c;
+}
+
+/* Decoded into `arena`; NULL without memory. */
 static char *form_decode(struct af_slice text, struct af_arena *arena)
 {
     char *out = af_arena_alloc(arena, text.len + 1);
     size_t n = 0;
-    for (size_t i = 0; out != NULL && i < text.len; i++) {
-        char c = text.ptr[i];
-        int high = c == '%' && i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text.ptr[i + 2]) : -1;
-        if (low >= 0) {
-            c = (char)(high * 16 + low);
-            i += 2;
-        } else if (c == '+') {
-            c = ' ';
-        }
-        out[n++] = c;
-    }
+    for (size_t at = 0; out != NULL && at < text.len;)
+        out[n++] = form_char(text, &at);
     if (out != NULL)
         out[n] = '\0';
     return out;
+}
+
+/* Compared as it is decoded: names that are not asked for cost no memory. */
+static bool form_is(struct af_slice text, struct af_slice wanted)
+{
+    size_t at = 0, n = 0;
+    while (at < text.len && n < wanted.len)
+        if (form_char(text, &at) != wanted.ptr[n++])
+            return false;
+    return at == text.len && n == wanted.len;
 }
 
 static bool is_form(const struct af_serve_request *request)
@@ -104,8 +115,7 @@ static const char *find_in_body(const struct af_serve_request *request, struct a
         size_t len = amp != NULL ? (size_t)(amp - start) : body.len - at;
         const char *eq = memchr(start, '=', len);
         size_t name_len = eq != NULL ? (size_t)(eq - start) : len;
-        char *name = form_decode((struct af_slice){ start, name_len }, request->arena);
-        if (name != NULL && af_slice_is(wanted, name))
+        if (form_is((struct af_slice){ start, name_len }, wanted))
             return eq != NULL ? form_decode((struct af_slice){ eq + 1, len - name_len - 1 }, request->arena) : "";
         at += len + 1;
     }

@@ -25,7 +25,7 @@ struct world {
     struct af_serve *serve;
     struct af_serve_options options;
     _Atomic int handled, closed, seen_gone, done_count, done_status;
-    _Atomic uint64_t done_in, done_out;
+    _Atomic uint64_t done_in, done_out, arena_used;
 };
 
 struct stream {
@@ -113,6 +113,7 @@ static void handle(void *ctx, const struct af_serve_request *r, struct af_serve_
         af_buf_append_slice(&a->body, r->body);
     } else if (strcmp(r->path, "/ask") == 0) {
         answer_asked(r, a);
+        atomic_store(&w->arena_used, r->arena->bytes_used);
     } else if (strcmp(r->path, "/unpack") == 0) {
         answer_unpacked(r, a);
     } else if (strcmp(r->path, "/stream") == 0) {
@@ -135,6 +136,9 @@ static void handle(void *ctx, const struct af_serve_request *r, struct af_serve_
 static int early(void *ctx, const struct af_serve_request *r, struct af_serve_answer *a)
 {
     (void)ctx;
+    if (af_serve_arg(r, "small") != NULL)
+        a->body_bytes_max = 1000;
+    a->is_unproven = af_serve_arg(r, "unproven") != NULL;
     if (strcmp(r->path, "/refused") != 0)
         return 0;
     af_serve_add_header(a, "X-Refused", "early");
@@ -435,6 +439,92 @@ AF_TEST(serve_limits_all_bodies)
     close(first);
     close(second);
     wait_no_bodies(&w);
+    close_world(&w);
+}
+
+/* Who need not say who he is sends small bodies, said beforehand or not. */
+AF_TEST(serve_limits_one_body)
+{
+    struct world w;
+    open_world(&w, (struct af_serve_options){ .body_bytes_max = 100000 });
+    int fd = dial(&w);
+    struct heard *h = ask(fd, "POST /echo?small=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nfine", "fine");
+    has(h, "200 OK");
+    AF_CHECK(say(fd, "POST /echo?small=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n"));
+    AF_CHECK(say_much(fd, 1000) >= 1000);
+    h = ask(fd, "z", "\r\n\r\n");
+    has(h, "413 ");
+    h = ask(fd, "POST /echo?small=1 HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n", "\r\n\r\n");
+    has(h, "413 ");
+    has_not(h, "100 Continue");
+    close(fd);
+    fd = dial(&w);
+    AF_CHECK(say(fd, "POST /echo?small=1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2710\r\n"));
+    AF_CHECK(say_much(fd, 10000) >= 10000);
+    h = ask(fd, "\r\n0\r\n\r\n", "\r\n\r\n");
+    has(h, "413 ");
+    close(fd);
+    AF_CHECK_INT(w.handled, 1);
+    wait_no_bodies(&w);
+    close_world(&w);
+}
+
+/* Bodies that nobody vouches for fill their part of the memory, and no more. */
+AF_TEST(serve_limits_unproven_bodies)
+{
+    struct world w;
+    struct af_serve_stats stats;
+    open_world(&w, (struct af_serve_options){ .body_bytes_max = 100000, .bodies_bytes_max = 450000 });
+    int first = dial(&w);
+    AF_CHECK(say(first, "POST /echo?unproven=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n"));
+    AF_CHECK(say_much(first, 80000) >= 80000);
+    do {
+        af_clock_sleep_ms(5);
+        af_serve_stats(w.serve, &stats);
+    } while (stats.body_bytes < 80000);
+    int second = dial(&w);
+    AF_CHECK(say(second, "POST /echo?unproven=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n"));
+    AF_CHECK(say_much(second, 90000) >= 90000);
+    struct heard *h = ask(second, "", "\r\n\r\n");
+    has(h, "503 ");
+    has(h, "Retry-After: 1");
+    AF_CHECK(say(second, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n")); /* others have room */
+    AF_CHECK(say_much(second, 90000) >= 90000);
+    h = ask(second, "", "zzz");
+    has(h, "200 OK");
+    AF_CHECK(say_much(first, 10000) >= 10000);
+    h = ask(first, "", "zzz");
+    has(h, "200 OK");
+    close(second);
+    second = dial(&w); /* there is room again */
+    AF_CHECK(say(second, "POST /echo?unproven=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n"));
+    AF_CHECK(say_much(second, 90000) >= 90000);
+    h = ask(second, "", "zzz");
+    has(h, "200 OK");
+    close(first);
+    close(second);
+    wait_no_bodies(&w);
+    close_world(&w);
+}
+
+/* Names that are not asked for cost no memory. */
+AF_TEST(serve_forms_cost_what_is_asked_for)
+{
+    enum { NAMES = 1000000 };
+    static char body[NAMES + 10];
+    char head[200];
+    struct world w;
+    memset(body, '&', NAMES);
+    memcpy(body + NAMES, "%66=a%2Bb+c", 10); /* cut within: "%66=a%2Bb+" */
+    open_world(&w, (struct af_serve_options){ 0 });
+    int fd = dial(&w);
+    (void)snprintf(head, sizeof head, "POST /ask HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                                      "Content-Length: %d\r\n\r\n", NAMES + 10);
+    AF_CHECK(say(fd, head) && say_bytes(fd, body, sizeof body));
+    struct heard *h = ask(fd, "", "peer=");
+    has(h, "f=a+b  x=");
+    AF_CHECK(atomic_load(&w.arena_used) < 100000);
+    close(fd);
     close_world(&w);
 }
 

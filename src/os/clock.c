@@ -137,6 +137,14 @@ void af_memory_huge(void *at, size_t bytes)
     (void)madvise(at, bytes, MADV_HUGEPAGE);
 }
 
+uint64_t af_descriptors_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    return limit.rlim_cur;
+}
+
 void af_descriptors_raise(void)
 {
     struct rlimit limit;

@@ -27,6 +27,7 @@ unsigned af_tty_columns(int fd); /* 80 if unknown */
 
 /* As many open files as the system lets this process have without asking (a server has connections and TSM files). */
 void af_descriptors_raise(void);
+uint64_t af_descriptors_max(void); /* as it is now */
 
 /* Peak resident set of this process, bytes. */
 uint64_t af_memory_peak(void);

@@ -1,7 +1,9 @@
 /* fail.c - the system's refusals as statuses and sentences; see os_int.h. */
 #include "base/alloc.h"
+#include "os/file.h"
 #include "os/os_int.h"
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct row {
@@ -41,9 +43,18 @@ static const struct row *row_of(int code)
     return &other;
 }
 
+static _Atomic uint64_t sync_failures;
+
+uint64_t af_os_sync_failures(void)
+{
+    return atomic_load(&sync_failures);
+}
+
 enum af_status af_os_fail(struct af_error *err, int code, const char *verb, const char *path)
 {
     const struct row *row = row_of(code);
+    if (strcmp(verb, "fsync") == 0)
+        atomic_fetch_add(&sync_failures, 1);
     const char *said = strerrordesc_np(code); /* strerror that is safe between threads, never translated */
     return af_fail(err, row->status, "cannot %s %s: %s%s%s", verb, path, said != NULL ? said : "unknown error",
                    row->advice != NULL ? "; " : "", row->advice != NULL ? row->advice : "");

@@ -35,6 +35,8 @@ AF_MUST_CHECK enum af_status af_file_open(const char *path, enum af_file_mode mo
                                           struct af_error *err);
 AF_MUST_CHECK enum af_status af_file_write(struct af_file *file, struct af_slice bytes, struct af_error *err);
 AF_MUST_CHECK enum af_status af_file_sync(struct af_file *file, struct af_error *err); /* fdatasync */
+/* How many syncs of files and directories have failed in this process. */
+uint64_t af_os_sync_failures(void);
 uint64_t af_file_size(const struct af_file *file);
 const char *af_file_path(const struct af_file *file);
 /* Cut to `size` bytes, as recovery of a torn tail and of a write that failed half way needs. */

@@ -1,6 +1,7 @@
 /* answer.c - answers in InfluxDB's shapes: errors of both generations, JSON printed in order; see server_int.h. */
 #include "base/calendar.h"
 #include "base/json_escape.h"
+#include "base/limits.h"
 #include "server/server_int.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -203,11 +204,15 @@ const struct af_json *af_request_json(struct af_request *request)
     struct af_error err = { 0 };
     struct af_slice body;
     struct af_json *json = NULL;
-    enum af_status status = af_serve_body(request->http, &body, &err);
+    enum af_status status = request->http->body.len <= AF_SERVER_TEXT_BYTES_MAX ? af_serve_body(request->http, &body, &err) : AF_ELIMIT;
+    if (status == AF_ELIMIT || (status == AF_OK && body.len > AF_SERVER_TEXT_BYTES_MAX)) { /* a tree takes many times its text */
+        af_answer_fail(request, 413, "the body is larger than %d bytes, which is more than this takes of JSON", AF_SERVER_TEXT_BYTES_MAX);
+        return NULL;
+    }
     if (status == AF_OK)
         status = af_json_parse(body, request->arena, &json, &err);
     if (status != AF_OK) {
-        af_answer_fail(request, status == AF_ELIMIT ? 413 : 400, "%s", err.message);
+        af_answer_fail(request, status == AF_ELIMIT ? 413 : status == AF_EBUSY || status == AF_ENOMEM ? 503 : 400, "%s", err.message);
         return NULL;
     }
     return json;

@@ -249,6 +249,18 @@ const char *af_request_session(const struct af_request *request)
     return cookie.len != 0 ? af_arena_copy(request->arena, cookie) : NULL;
 }
 
+void core_sessions_end_of(struct af_server *server, uint64_t user)
+{
+    af_mutex_lock(&server->session_lock);
+    for (struct session **at = &server->sessions; *at != NULL;) {
+        if ((*at)->user == user)
+            drop_at_locked(server, at);
+        else
+            at = &(*at)->next;
+    }
+    af_mutex_unlock(&server->session_lock);
+}
+
 void core_sessions_free(struct af_server *server)
 {
     while (server->sessions != NULL)
@@ -284,6 +296,16 @@ static enum af_status by_session(struct af_request *r, struct af_slice key, stru
 
 /* --- who --------------------------------------------------------------------------------------------------------------------- */
 
+static enum af_status by_password(struct af_request *r, struct af_slice user, struct af_slice password, bool early, struct af_error *err)
+{
+    bool is_open;
+    if (!early)
+        return af_meta_by_password(r->house->meta, user, password, r->arena, &r->who, err);
+    enum af_status status = af_meta_by_password_quickly(r->house->meta, user, password, r->arena, &r->who, &is_open, err);
+    r->answer->is_unproven = is_open;
+    return is_open ? AF_OK : status;
+}
+
 /* 2.x clients of a 1.8 put "user:password" where the token goes. */
 static enum af_status by_token(struct af_request *r, struct af_slice token, bool early, struct af_error *err)
 {
@@ -291,10 +313,8 @@ static enum af_status by_token(struct af_request *r, struct af_slice token, bool
     enum af_status status = af_meta_by_token(r->house->meta, token, r->arena, &r->who, err);
     if (status != AF_EUNAUTH || colon == NULL)
         return status;
-    if (early)
-        return AF_OK;
     struct af_slice user = { token.ptr, (size_t)(colon - token.ptr) };
-    return af_meta_by_password(r->house->meta, user, (struct af_slice){ colon + 1, token.len - user.len - 1 }, r->arena, &r->who, err);
+    return by_password(r, user, (struct af_slice){ colon + 1, token.len - user.len - 1 }, early, err);
 }
 
 static enum af_status find_principal(struct af_request *r, const struct creds *creds, bool early, struct af_error *err)
@@ -302,10 +322,7 @@ static enum af_status find_principal(struct af_request *r, const struct creds *c
     switch (creds->kind) {
     case CREDS_TOKEN: return by_token(r, creds->token, early, err);
     case CREDS_SESSION: return by_session(r, creds->token, err);
-    case CREDS_PASSWORD:
-        if (early)
-            return AF_OK;
-        return af_meta_by_password(r->house->meta, creds->user, creds->password, r->arena, &r->who, err);
+    case CREDS_PASSWORD: return by_password(r, creds->user, creds->password, early, err);
     default: return af_fail(err, AF_EUNAUTH, "no credentials");
     }
 }

@@ -4,6 +4,7 @@
  */
 #ifndef AF_SERVER_CORE_H
 #define AF_SERVER_CORE_H
+#include "base/limits.h"
 #include "server/server_int.h"
 #include <stdatomic.h>
 
@@ -31,6 +32,8 @@ struct af_server {
     struct af_mutex worker_lock;
     struct af_worker *workers;      /* that nobody uses; the last one used is the first one taken */
 
+    struct af_mutex bucket_lock;    /* around a change of a bucket in the catalogue and the same in the engine */
+
     struct af_mutex session_lock;
     struct session *sessions;
     size_t session_count;
@@ -38,20 +41,20 @@ struct af_server {
     struct af_mutex probe_lock;     /* one readiness probe at a time, its answer good for a second */
     int64_t probed_mono_ns;
     enum af_status probe_status;
-    char probe_why[256];
 };
 
 /* --- server.c: what a request meets before its handler ----------------------------------------------------------------------- */
 
-enum { CORE_LARGE_BODY_BYTES = 64 << 10 }; /* from here on credentials are looked at before the body comes */
+enum { CORE_LARGE_BODY_BYTES = AF_SERVER_OPEN_BODY_BYTES_MAX }; /* from here on credentials are looked at before the body comes */
 enum request_class core_class_of(const char *path);
 bool core_is_loopback_name(const char *host); /* 127.0.0.1, ::1, localhost; NULL too: it is what net/serve listens on then */
 
 /* --- auth.c ------------------------------------------------------------------------------------------------------------------ */
 
-/* True: request->who is known. False: refused, with the answer made. `early`: on an I/O thread; what would take long (a password) passes,
- * to be asked again by the worker. */
+/* True: request->who is known. False: refused, with the answer made. `early`: on an I/O thread; what would take long (a password) passes
+ * as unproven, to be asked again by the worker. */
 AF_MUST_CHECK bool core_authenticate(struct af_request *request, bool early);
+void core_sessions_end_of(struct af_server *server, uint64_t user); /* his password is another one now */
 void core_sessions_free(struct af_server *server);
 /* Base64, padded or not; false: it is not. */
 AF_MUST_CHECK bool core_base64_decode(struct af_slice text, struct af_buf *out);

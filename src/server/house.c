@@ -2,12 +2,13 @@
  * house.c - a data directory opened whole: the engine and the catalogue; see server.h.
  *
  * The engine keeps points of buckets that are numbers to it; the catalogue says which numbers there are. At opening the catalogue wins: its
- * buckets are made known to the engine, and a bucket that only the engine has (a crash between the two halves of a drop) is dropped there
- * when its bucket is next made; until then it costs disk, not answers.
+ * buckets are made known to the engine, and one that the catalogue dropped is dropped there too, if a crash came between the two halves. A
+ * bucket that the catalogue never heard of stays: it may have lost its catalogue, and points are never dropped on a guess.
  */
 #include "base/alloc.h"
 #include "os/file.h"
 #include "server/server.h"
+#include <stdio.h>
 
 /* What a process that was killed left of files it was replacing; nobody else is here, the lock is ours. */
 static enum af_status remove_temporary(void *ctx, const char *path, struct af_error *err)
@@ -30,6 +31,33 @@ static enum af_status tell_engine(struct af_house *house, struct af_error *err)
         struct af_tsm_bucket bucket = { buckets[i].id, buckets[i].retention_ns, buckets[i].shard_ns };
         status = af_tsm_bucket_set(house->engine, &bucket, err);
     }
+    af_arena_done(&arena);
+    return status;
+}
+
+static enum af_status finish_drop(struct af_house *house, const struct af_tsm_options *options, uint64_t id, struct af_error *err)
+{
+    char id_text[AF_ID_TEXT_BYTES], words[128];
+    bool is_there = af_tsm_bucket_has(house->engine, id, NULL);
+    AF_TRY(af_tsm_bucket_drop(house->engine, id, err));
+    AF_TRY(af_meta_dropped_done(house->meta, id, err));
+    if (!is_there || options->say == NULL)
+        return AF_OK;
+    af_id_print(id, id_text);
+    (void)snprintf(words, sizeof words, "bucket %s was dropped when the process ended: its points are dropped now", id_text);
+    options->say(options->ctx, words);
+    return AF_OK;
+}
+
+static enum af_status finish_drops(struct af_house *house, const struct af_tsm_options *options, struct af_error *err)
+{
+    struct af_arena arena;
+    uint64_t *ids = NULL;
+    size_t count = 0;
+    af_arena_init(&arena, SIZE_MAX / 2);
+    enum af_status status = af_meta_dropped(house->meta, &arena, &ids, &count, err);
+    for (size_t i = 0; i < count && status == AF_OK; i++)
+        status = finish_drop(house, options, ids[i], err);
     af_arena_done(&arena);
     return status;
 }
@@ -61,6 +89,8 @@ enum af_status af_house_open(const struct af_house_options *options, struct af_h
         status = open_meta(out, err);
     if (status == AF_OK)
         status = tell_engine(out, err);
+    if (status == AF_OK)
+        status = finish_drops(out, &options->engine, err);
     if (status != AF_OK)
         af_house_close(out);
     return status;

@@ -3,7 +3,7 @@
  *
  * /ping says 1.8.10, because clients tell generations apart by it and 1.x's API is the one that every client of ours speaks;
  * docs/server.md. /ready does what a write does: bytes into the log and an fsync. It needs no credentials, so its answer is kept for a
- * second.
+ * second. Nor does /health; both say why in a few words that name no path of this machine: those are in the log.
  */
 #include "base/calendar.h"
 #include "os/clock.h"
@@ -45,16 +45,26 @@ static void handle_version(struct af_request *r)
 
 /* --- health, readiness ------------------------------------------------------------------------------------------------------- */
 
+static const char *why_of(const struct af_tsm_stats_now *stats)
+{
+    if (stats->is_read_only)
+        return "writes are refused: the disk failed, and the server must be restarted; its log says more";
+    if (stats->is_full)
+        return "writes are refused: the disk is full";
+    return stats->is_flush_failing ? "what is written cannot be brought into files; the server's log says why" : NULL;
+}
+
 /* Not healthy while writes are refused: an InfluxDB that says "pass" then is a known grief. */
 static void handle_health(struct af_request *r)
 {
     struct af_tsm_stats_now stats;
     af_tsm_stats_get_now(r->house->engine, &stats);
-    bool is_well = !stats.is_read_only && !stats.is_full;
+    const char *why = why_of(&stats);
+    bool is_well = why == NULL;
     struct af_out out = af_answer_json(r, is_well ? 200 : 503);
     af_out_open(&out, NULL, '{');
     af_out_str(&out, "name", "influxdb");
-    af_out_str(&out, "message", is_well ? "ready for queries and writes" : stats.why);
+    af_out_str(&out, "message", is_well ? "ready for queries and writes" : why);
     af_out_str(&out, "status", is_well ? "pass" : "fail");
     af_out_open(&out, "checks", '[');
     af_out_close(&out, ']');
@@ -63,7 +73,7 @@ static void handle_health(struct af_request *r)
     af_out_close(&out, '}');
 }
 
-static enum af_status probe(struct af_server *server, char *why, size_t why_cap)
+static enum af_status probe(struct af_server *server)
 {
     af_mutex_lock(&server->probe_lock);
     int64_t now_ns = af_clock_mono_ns();
@@ -71,10 +81,10 @@ static enum af_status probe(struct af_server *server, char *why, size_t why_cap)
         struct af_error err = { 0 };
         server->probe_status = af_tsm_probe(server->options.house->engine, &err);
         server->probed_mono_ns = af_clock_mono_ns();
-        (void)snprintf(server->probe_why, sizeof server->probe_why, "%.*s", (int)sizeof server->probe_why - 1, err.message);
+        if (server->probe_status != AF_OK)
+            core_log_error(server, "/ready", err.message);
     }
     enum af_status status = server->probe_status;
-    (void)snprintf(why, why_cap, "%s", server->probe_why);
     af_mutex_unlock(&server->probe_lock);
     return status;
 }
@@ -95,9 +105,8 @@ static void print_up(char *out, size_t cap, int64_t ns)
 
 static void handle_ready(struct af_request *r)
 {
-    char why[256];
     char up[64];
-    enum af_status status = probe(r->server, why, sizeof why);
+    enum af_status status = probe(r->server);
     print_up(up, sizeof up, af_clock_now_ns() - r->server->started_ns);
     if (status != AF_OK)
         af_serve_add_header(r->answer, "Retry-After", "5");
@@ -105,7 +114,7 @@ static void handle_ready(struct af_request *r)
     af_out_open(&out, NULL, '{');
     af_out_str(&out, "status", status == AF_OK ? "ready" : "unready");
     if (status != AF_OK)
-        af_out_str(&out, "message", why);
+        af_out_str(&out, "message", status == AF_EFULL ? "the disk is full" : "a write to the log failed; the server's log says why");
     af_out_time(&out, "started", r->server->started_ns);
     af_out_str(&out, "up", up);
     af_out_close(&out, '}');

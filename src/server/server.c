@@ -1,12 +1,13 @@
 /*
  * server.c - the server's life, and what a request meets before its handler; see server.h.
  *
- *     I/O thread, head only:  is there such a route? -- a large body: who is asking?      -> refused without reading the body
+ *     I/O thread, head only:  is there such a route? -- a large body: who is asking?      -> refused without keeping the body
  *     worker, whole request:  route -- who is asking? -- handler                          -> answer
  *
- * Passwords cost a hash that is slow on purpose, so on an I/O thread only tokens and sessions are looked up; a wrong password is refused
- * when the body is there. Without authentication a browser could be made to speak to us by any page it shows: then only requests that
- * name this machine, and come from a page of this machine if from a page at all, are taken.
+ * Passwords cost a hash that is slow on purpose, so on an I/O thread only tokens, sessions and passwords that are remembered are looked
+ * up; a wrong password is refused when the body is there, and such bodies share a part of the memory for bodies (net/serve: unproven).
+ * What needs no credentials takes small bodies only. Without authentication a browser could be made to speak to us by any page it shows:
+ * then only requests that name this machine, and come from a page of this machine if from a page at all, are taken.
  */
 #include "server/server.h"
 #include "base/alloc.h"
@@ -129,9 +130,11 @@ static bool is_foreign(const struct af_request *r)
 static bool has_large_body(const struct af_serve_request *http)
 {
     const char *length = af_serve_header(http, "Content-Length");
-    enum { SMALL_DIGITS = 5 }; /* below 100,000 */
+    size_t bytes = 0;
+    for (; length != NULL && *length >= '0' && *length <= '9' && bytes <= CORE_LARGE_BODY_BYTES; length++)
+        bytes = bytes * 10 + (size_t)(*length - '0');
     return af_serve_header(http, "Transfer-Encoding") != NULL || af_serve_header(http, "Expect") != NULL ||
-           (length != NULL && strlen(length) > SMALL_DIGITS);
+           bytes > CORE_LARGE_BODY_BYTES;
 }
 
 /* The route, if the request may reach it; NULL: refused, the answer is made. */
@@ -156,6 +159,8 @@ static const struct af_route *admit(struct af_request *r, bool early)
         af_answer_fail(r, 403, "without authentication only requests to localhost, and from pages of localhost, are taken");
         return NULL;
     }
+    if (route->access == AF_ACCESS_OPEN)
+        r->answer->body_bytes_max = AF_SERVER_OPEN_BODY_BYTES_MAX;
     bool must_know = route->access == AF_ACCESS_TOKEN && (!early || has_large_body(r->http));
     return !must_know || core_authenticate(r, early) ? route : NULL;
 }
@@ -178,7 +183,11 @@ static bool is_preflight(const struct af_serve_request *http)
 static int on_early(void *ctx, const struct af_serve_request *http, struct af_serve_answer *answer)
 {
     struct af_request r = make_request(ctx, http, answer);
-    if (is_preflight(http) || admit(&r, true) != NULL)
+    if (is_preflight(http)) {
+        answer->body_bytes_max = AF_SERVER_OPEN_BODY_BYTES_MAX;
+        return 0;
+    }
+    if (admit(&r, true) != NULL)
         return 0;
     add_headers(&r);
     return answer->status;
@@ -328,6 +337,7 @@ enum af_status af_server_start(const struct af_server_options *options, struct a
     server->started_ns = af_clock_now_ns();
     af_random_bytes(&server->id_seed, sizeof server->id_seed);
     af_mutex_init(&server->worker_lock);
+    af_mutex_init(&server->bucket_lock);
     af_mutex_init(&server->session_lock);
     af_mutex_init(&server->probe_lock);
     enum af_status status = start(server, arena, out_token, err);
@@ -352,6 +362,7 @@ void af_server_stop(struct af_server *server, uint32_t grace_ms)
     core_sessions_free(server);
     af_mutex_done(&server->probe_lock);
     af_mutex_done(&server->session_lock);
+    af_mutex_done(&server->bucket_lock);
     af_mutex_done(&server->worker_lock);
     af_free(server);
 }

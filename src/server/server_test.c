@@ -79,7 +79,7 @@ static void make_user(struct world *w, const char *name, const char *password, e
     AF_CHECK_OK(af_meta_user_put(w->house.meta, &user, true, &err), err);
     AF_CHECK_OK(af_meta_user_password(w->house.meta, user.id, af_slice_of(password), &err), err);
     if (grant != AF_GRANT_NONE)
-        AF_CHECK_OK(af_meta_grant(w->house.meta, user.id, "db", grant, &err), err);
+        AF_CHECK_OK(af_meta_grant(w->house.meta, user.id, w->org, "db", grant, &err), err);
 }
 
 static void make_people(struct world *w)
@@ -448,6 +448,191 @@ AF_TEST(server_sessions)
     close_world(w);
 }
 
+/* What needs no credentials, or has them unproven, does not fill the memory. */
+AF_TEST(server_large_bodies_take_credentials)
+{
+    enum { LARGE = 70000 };
+    static char text[LARGE + 1];
+    memset(text, 'x', LARGE);
+    memcpy(text, "m f=1 1\n#", 9);
+    struct world *w = open_world();
+    struct af_slice large = af_slice_of(text);
+    const char *right = ":Authorization: Basic d3JpdGVyOndyaXRlcnMgd29yZDoy"; /* writer:writers word:2 */
+    AF_CHECK_INT(ask(w, "POST", "/api/v2/setup", w->operator_token, large, NULL), 413);
+    AF_CHECK_INT(ask(w, "OPTIONS", "/write", NULL, large, NULL), 413);
+    AF_CHECK_INT(ask(w, "GET", "/ping", NULL, AF_SLICE_LIT("x"), NULL), 204);
+    AF_CHECK_INT(ask(w, "POST", "/write?db=db", NULL, large, NULL), 401);
+    AF_CHECK_INT(ask(w, "POST", "/write?db=db&u=writer&p=wrong", NULL, large, NULL), 401);
+    AF_CHECK_INT(ask(w, "POST", "/write?db=db", right, large, NULL), 204); /* unproven */
+    AF_CHECK_INT(ask(w, "POST", "/write?db=db", right, large, NULL), 204); /* remembered */
+    AF_CHECK_INT(ask(w, "POST", "/write?db=db", w->writes, large, NULL), 204);
+    close_world(w);
+}
+
+AF_TEST(server_bounds_what_it_parses)
+{
+    static const char form[] = "Content-Type: application/x-www-form-urlencoded";
+    static char text[AF_SERVER_TEXT_BYTES_MAX + 100];
+    struct world *w = open_world();
+    memset(text, ' ', sizeof text - 1);
+    memcpy(text, "{\"name\":\"x\"}", 12);
+    AF_CHECK_INT(post(w, "/api/v2/users", w->operator_token, text), 413);
+    text[AF_SERVER_TEXT_BYTES_MAX] = '\0';
+    AF_CHECK_INT(post(w, "/api/v2/users", w->operator_token, text), 201);
+    memset(text, '+', sizeof text - 1);
+    memcpy(text, "q=SHOW", 6);
+    AF_CHECK_INT(ask(w, "POST", "/query", w->operator_token, af_slice_of(text), form), 413);
+    memcpy(text, "q=;;", 5);
+    for (size_t i = 0; i < AF_SERVER_STATEMENTS_MAX + 1; i++)
+        memcpy(text + 4 + 15 * i, "SHOW+DATABASES;", 16);
+    AF_CHECK_INT(ask(w, "POST", "/query", w->operator_token, af_slice_of(text), form), 400);
+    text[4 + 15 * AF_SERVER_STATEMENTS_MAX] = '\0';
+    AF_CHECK_INT(ask(w, "POST", "/query", w->operator_token, af_slice_of(text), form), 200);
+    close_world(w);
+}
+
+static uint64_t id_of_user(struct world *w, const char *name)
+{
+    struct af_error err = { 0 };
+    struct af_meta_user *users;
+    size_t count;
+    struct af_meta_filter filter = { .name = name };
+    AF_CHECK_OK(af_meta_users(w->house.meta, &filter, &w->arena, &users, &count, &err), err);
+    AF_CHECK_INT(count, 1);
+    return users[0].id;
+}
+
+/* Who may write users must not become the one who may everything. */
+AF_TEST(server_passwords_of_admins)
+{
+    static const char body[] = "{\"password\":\"another-word\"}";
+    struct world *w = open_world();
+    struct af_error err = { 0 };
+    const char *weak = make_token(w, &(struct af_permission){ AF_ACTION_WRITE, "users", 0, 0 }, 1);
+    const char *admin_key, *reader_key;
+    char path[200], admin[300], reader[300];
+    uint64_t reader_id = id_of_user(w, "reader");
+    AF_CHECK_OK(af_session_new(w->server, w->admin, &w->arena, &admin_key, &err), err);
+    AF_CHECK_OK(af_session_new(w->server, reader_id, &w->arena, &reader_key, &err), err);
+    snprintf(admin, sizeof admin, ":Cookie: influxdb-oss-session=%s", admin_key);
+    snprintf(reader, sizeof reader, ":Cookie: influxdb-oss-session=%s", reader_key);
+    snprintf(path, sizeof path, "/api/v2/users/%016" PRIx64 "/password", w->admin);
+    AF_CHECK_INT(post(w, path, weak, body), 403);
+    AF_CHECK_INT(ask(w, "PATCH", "/api/v2/users/0000000000000001", weak, AF_SLICE_LIT("{}"), NULL), 404);
+    snprintf(path, sizeof path, "/api/v2/users/%016" PRIx64, w->admin);
+    AF_CHECK_INT(ask(w, "PATCH", path, weak, AF_SLICE_LIT("{\"status\":\"inactive\"}"), NULL), 403);
+    AF_CHECK_INT(ask(w, "DELETE", path, weak, AF_SLICE_LIT(""), NULL), 403);
+    AF_CHECK(strstr(w->log, "\"action\":\"denied\"") != NULL);
+    snprintf(path, sizeof path, "/api/v2/users/%016" PRIx64 "/password", reader_id);
+    AF_CHECK_INT(ask(w, "GET", "/api/v2/me", reader, AF_SLICE_LIT(""), NULL), 200);
+    AF_CHECK_INT(post(w, path, weak, body), 204);
+    AF_CHECK_INT(ask(w, "GET", "/api/v2/me", reader, AF_SLICE_LIT(""), NULL), 401); /* his sessions end, others do not */
+    AF_CHECK_INT(ask(w, "GET", "/api/v2/me", admin, AF_SLICE_LIT(""), NULL), 200);
+    snprintf(path, sizeof path, "/api/v2/users/%016" PRIx64 "/password", w->admin);
+    AF_CHECK_INT(post(w, path, w->operator_token, body), 204);
+    AF_CHECK_INT(ask(w, "GET", "/api/v2/me", admin, AF_SLICE_LIT(""), NULL), 401);
+    AF_CHECK_OK(af_session_new(w->server, w->admin, &w->arena, &admin_key, &err), err);
+    snprintf(admin, sizeof admin, ":Cookie: influxdb-oss-session=%s", admin_key);
+    AF_CHECK_INT(ask(w, "POST", "/query?q=SET+PASSWORD+FOR+admin+%3D+%27third-word%27", w->operator_token, AF_SLICE_LIT(""), NULL), 200);
+    AF_CHECK_INT(ask(w, "GET", "/api/v2/me", admin, AF_SLICE_LIT(""), NULL), 401);
+    close_world(w);
+}
+
+/* --- catalogue and engine ---------------------------------------------------------------------------------------------------- */
+
+struct patcher {
+    struct af_thread thread;
+    struct world *w;
+    int64_t seconds;
+    bool is_ok;
+};
+
+static void patch_often(void *ctx)
+{
+    struct patcher *p = ctx;
+    struct af_error err = { 0 };
+    struct af_http *http;
+    struct af_http_answer answer;
+    char url[200], header[300], body[200];
+    const char *headers[2] = { header, NULL };
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/api/v2/buckets/%016" PRIx64, (unsigned)af_server_port(p->w->server), p->w->old_bucket);
+    snprintf(header, sizeof header, "Authorization: Token %s", p->w->operator_token);
+    snprintf(body, sizeof body, "{\"retentionRules\":[{\"everySeconds\":%lld,\"shardGroupDurationSeconds\":3600}]}", (long long)p->seconds);
+    af_http_answer_init(&answer);
+    p->is_ok = af_http_new(&(struct af_http_options){ 0 }, &http, &err) == AF_OK;
+    for (int i = 0; i < 4 && p->is_ok; i++) {
+        struct af_http_request request = { .method = "PATCH", .url = url, .headers = headers, .body = af_slice_of(body) };
+        p->is_ok = af_http_send(http, &request, &answer, &err) == AF_OK && answer.status == 200;
+    }
+    af_http_answer_done(&answer);
+    af_http_free(http);
+}
+
+/* Changes of one bucket at the same time: catalogue and engine end with the same. */
+AF_TEST(server_buckets_are_the_same_in_both_places)
+{
+    enum { PATCHERS = 4 };
+    struct world *w = open_world();
+    struct patcher patchers[PATCHERS];
+    struct af_error err = { 0 };
+    for (int round = 0; round < 20; round++) { /* what is left is what the last two did */
+        for (int i = 0; i < PATCHERS; i++) {
+            patchers[i] = (struct patcher){ .w = w, .seconds = 7200 + 3600 * i };
+            AF_CHECK_OK(af_thread_start(&patchers[i].thread, "patch", patch_often, &patchers[i], &err), err);
+        }
+        for (int i = 0; i < PATCHERS; i++) {
+            af_thread_join(&patchers[i].thread);
+            AF_CHECK(patchers[i].is_ok);
+        }
+        struct af_meta_filter filter = { .id = w->old_bucket };
+        struct af_meta_bucket *buckets;
+        struct af_tsm_bucket bucket;
+        size_t count;
+        AF_CHECK_OK(af_meta_buckets(w->house.meta, &filter, &w->arena, &buckets, &count, &err), err);
+        AF_CHECK(count == 1 && af_tsm_bucket_has(w->house.engine, w->old_bucket, &bucket));
+        AF_CHECK_INT(bucket.retention_ns, buckets[0].retention_ns);
+    }
+    close_world(w);
+}
+
+static void hear_words(void *ctx, const char *words)
+{
+    char *last = ctx;
+    if (strstr(words, "was dropped when") != NULL)
+        snprintf(last, 200, "%s", words);
+}
+
+/* A crash between the halves of a drop is made good; what the catalogue never heard of is left alone. */
+AF_TEST(house_finishes_drops)
+{
+    struct af_house house;
+    struct af_error err = { 0 };
+    struct af_arena arena;
+    char said_words[200] = "", id_text[AF_ID_TEXT_BYTES];
+    uint64_t id = 0;
+    const struct af_tsm_bucket unknown = { 77, 0, 3600 * AF_NS_PER_S };
+    af_arena_init(&arena, 1 << 20);
+    struct af_house_options options = { .engine = { .dir = af_arena_printf(&arena, "%s/data", af_test_dir()), .say = hear_words,
+                                                    .ctx = said_words } };
+    AF_CHECK_OK(af_house_open(&options, &house, &err), err);
+    AF_CHECK_OK(af_house_bucket(&house, NULL, "b", true, 0, &id, &err), err);
+    AF_CHECK_OK(af_tsm_bucket_set(house.engine, &unknown, &err), err);
+    AF_CHECK_OK(af_meta_bucket_drop(house.meta, id, &err), err);
+    AF_CHECK(af_tsm_bucket_has(house.engine, id, NULL));
+    af_house_close(&house);
+    AF_CHECK_OK(af_house_open(&options, &house, &err), err);
+    AF_CHECK(!af_tsm_bucket_has(house.engine, id, NULL));
+    AF_CHECK(af_tsm_bucket_has(house.engine, unknown.id, NULL));
+    af_id_print(id, id_text);
+    AF_CHECK(strstr(said_words, id_text) != NULL);
+    af_house_close(&house);
+    said_words[0] = '\0';
+    AF_CHECK_OK(af_house_open(&options, &house, &err), err); /* once */
+    AF_CHECK_STR(said_words, "");
+    af_house_close(&house);
+    af_arena_done(&arena);
+}
+
 AF_TEST(server_base64)
 {
     static const char *const plain[] = { "", "f", "fo", "foo", "foob", "\xff\xfe\xfd" };
@@ -703,10 +888,11 @@ AF_TEST(server_says_disk_full)
     AF_CHECK_INT(post(w, "/api/v2/write?bucket=db", w->writes, "m f=1 3"), 503);
     AF_CHECK(strstr(af_buf_cstr(&w->answer.body), "{\"code\":\"unavailable\",\"message\":\"") != NULL);
     AF_CHECK_INT(ask(w, "GET", "/health", NULL, AF_SLICE_LIT(""), NULL), 503);
-    AF_CHECK(strstr(af_buf_cstr(&w->answer.body), "\"status\":\"fail\"") != NULL);
+    AF_CHECK(strstr(af_buf_cstr(&w->answer.body), "\"message\":\"writes are refused: the disk is full\",\"status\":\"fail\"") != NULL);
     af_clock_sleep_ms(1100); /* a probe's answer is good for a second */
     AF_CHECK_INT(ask(w, "GET", "/ready", NULL, AF_SLICE_LIT(""), NULL), 503);
-    AF_CHECK(strstr(af_buf_cstr(&w->answer.body), "No space left") != NULL);
+    AF_CHECK(strstr(af_buf_cstr(&w->answer.body), "\"message\":\"the disk is full\"") != NULL); /* and no path: that is in the log */
+    AF_CHECK(strstr(w->log, "No space left") != NULL);
     AF_CHECK_INT(count_points(w, w->bucket, "m"), 1); /* reads go on */
     af_os_fault(AF_OS_WRITE, 0, 0, 0);
     AF_CHECK_INT(post(w, "/write?db=db", w->writes, "m f=1 4"), 204);
@@ -724,7 +910,9 @@ AF_TEST(server_is_read_only_after_a_failed_fsync)
     AF_CHECK_INT(post(w, "/write?db=db", w->writes, "m f=1 2"), 503);
     AF_CHECK_INT(post(w, "/write?db=db", w->writes, "m f=1 3"), 503); /* the disk is well again, but who believes it? */
     AF_CHECK_INT(ask(w, "GET", "/health", NULL, AF_SLICE_LIT(""), NULL), 503);
+    AF_CHECK(strstr(af_buf_cstr(&w->answer.body), w->house.dir) == NULL);
     AF_CHECK_INT(ask(w, "GET", "/ready", NULL, AF_SLICE_LIT(""), NULL), 503);
+    AF_CHECK(strstr(af_buf_cstr(&w->answer.body), w->house.dir) == NULL);
     AF_CHECK_INT(ask(w, "GET", "/metrics", w->reads, AF_SLICE_LIT(""), NULL), 200);
     AF_CHECK(strstr(af_buf_cstr(&w->answer.body), "\nafluxo_engine_read_only 1\n") != NULL);
     AF_CHECK(strstr(w->log, "\"event\":\"error\"") != NULL);

@@ -176,7 +176,7 @@ static enum af_status drop_database(struct v1_run *run, const struct v1_statemen
     AF_TRY(v1_policies(run, st->name, &policies, &count, err));
     for (size_t i = 0; i < count; i++)
         AF_TRY(drop_policy(run, &policies[i], err));
-    return af_meta_grants_drop(run->meta, st->name, err);
+    return af_meta_grants_drop(run->meta, run->org.id, st->name, err);
 }
 
 /* --- showing --------------------------------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
  * This version carries out statements of management; those that ask for data answer with an error that says so.
  */
 #include "server/v1_query.h"
+#include "base/limits.h"
 #include "os/clock.h"
 #include "server/v2.h"
 
@@ -86,16 +87,6 @@ static bool is_change(const struct v1_statement *st)
     return (need == NEED_ADMIN && !is_shown) || need == NEED_MANAGE || need == NEED_WRITE;
 }
 
-/* Who makes users can make one that may everything: it takes all of that. */
-static bool is_operator(const struct af_principal *who)
-{
-    static const char *const types[] = { "users", "orgs", "buckets", "authorizations" };
-    bool all = true;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        all = all && af_principal_may(who, AF_ACTION_WRITE, types[i], 0, 0);
-    return all;
-}
-
 /* Reading takes one bucket of the database, the others are not looked at; writing takes all of them. */
 static enum af_status may_database(struct v1_run *run, const struct v1_statement *st, enum af_action action, bool *out,
                                    struct af_error *err)
@@ -138,8 +129,8 @@ static bool may(struct v1_run *run, const struct v1_statement *st)
     bool is_allowed = true;
     if (r->who.is_everybody || need == NEED_NOTHING)
         return true;
-    if (need == NEED_ADMIN)
-        is_allowed = is_operator(&r->who);
+    if (need == NEED_ADMIN) /* who makes users can make one that may everything: it takes all of that */
+        is_allowed = v2_is_operator(r);
     else if (need == NEED_MANAGE)
         is_allowed = !v2_is_granted_only(r) && af_principal_may(&r->who, AF_ACTION_WRITE, "buckets", run->org.id, 0);
     else if (may_database(run, st, need == NEED_READ ? AF_ACTION_READ : AF_ACTION_WRITE, &is_allowed, &err) != AF_OK) {
@@ -260,9 +251,13 @@ static bool read_query(struct af_request *r, struct v1_statement **out)
         refuse(r, 400, "missing required parameter \"q\"");
         return false;
     }
+    if (strlen(text) > AF_SERVER_TEXT_BYTES_MAX) {
+        refuse(r, 413, "the query is too large");
+        return false;
+    }
     enum af_status status = v1_statements_parse(af_slice_of(text), af_clock_now_ns(), r->arena, out, &err);
     if (status != AF_OK)
-        refuse(r, status == AF_EINVAL ? 400 : 503, err.message);
+        refuse(r, status == AF_EINVAL || status == AF_ELIMIT ? 400 : 503, err.message);
     return status == AF_OK;
 }
 

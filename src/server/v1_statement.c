@@ -6,6 +6,7 @@
  */
 #include "server/v1_statement.h"
 #include "base/calendar.h"
+#include "base/limits.h"
 #include "base/numbers.h"
 #include "server/v1_token.h"
 
@@ -785,12 +786,15 @@ enum af_status v1_statements_parse(struct af_slice text, int64_t now_ns, struct 
     struct reader r = { .scanner = { .text = text, .arena = arena }, .arena = arena, .err = err, .now_ns = now_ns };
     struct v1_statement *first = NULL;
     struct v1_statement **link = &first;
+    size_t count = 0;
     next(&r);
     while (r.status == AF_OK) {
         while (try_sign(&r, ";"))
             continue;
         if (r.token.kind == V1_END)
             break;
+        if (count++ == AF_SERVER_STATEMENTS_MAX)
+            return af_fail(err, AF_ELIMIT, "the query has more than %d statements; send them in several queries", AF_SERVER_STATEMENTS_MAX);
         struct v1_statement *st = af_arena_zero(arena, 1, sizeof *st);
         if (st == NULL)
             (void)fail_memory(&r);

@@ -1,5 +1,6 @@
 /* v1_statement_test.c - statements of management as InfluxDB reads them, and its words for those that are none. */
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "server/v1_statement.h"
 #include "test/lib/test.h"
 
@@ -147,6 +148,20 @@ AF_TEST(v1_nesting_has_an_end)
     af_arena_init(&arena, SIZE_MAX / 2);
     memset(text + strlen(text), '(', 2000);
     AF_CHECK_FAILS(v1_statements_parse(af_slice_of(text), NOW, &arena, &first, &err), AF_EINVAL);
+    af_arena_done(&arena);
+}
+
+AF_TEST(v1_statements_are_counted)
+{
+    static const char one[] = "SHOW DATABASES;";
+    static char text[sizeof one * (AF_SERVER_STATEMENTS_MAX + 1)];
+    struct v1_statement *first = NULL;
+    for (size_t i = 0; i < AF_SERVER_STATEMENTS_MAX; i++)
+        memcpy(text + i * (sizeof one - 1), one, sizeof one);
+    af_arena_init(&arena, SIZE_MAX / 2);
+    AF_CHECK_OK(v1_statements_parse(af_slice_of(text), NOW, &arena, &first, &err), err);
+    memcpy(text + strlen(text), one, sizeof one);
+    AF_CHECK_FAILS(v1_statements_parse(af_slice_of(text), NOW, &arena, &first, &err), AF_ELIMIT);
     af_arena_done(&arena);
 }
 

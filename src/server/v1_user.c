@@ -1,4 +1,5 @@
 /* v1_user.c - 1.x's users and what they are granted. Passwords are not shown, logged or kept: meta/ hashes them. */
+#include "server/core.h"
 #include "server/v1_query.h"
 #include <stdlib.h>
 
@@ -24,10 +25,12 @@ static enum af_status check_password(const char *password, struct af_error *err)
 /* Made already, with the same password and rights: fine. */
 static enum af_status check_same(struct v1_run *run, const struct v1_statement *st, const struct af_meta_user *user, struct af_error *err)
 {
-    struct af_principal who;
-    bool is_same = user->is_admin == st->is_admin &&
-                   af_meta_by_password(run->meta, af_slice_of(st->user), af_slice_of(st->password), run->arena, &who, NULL) == AF_OK &&
-                   who.user == user->id && who.token == 0;
+    struct af_principal who = { 0 };
+    struct af_error why = { 0 };
+    enum af_status status = af_meta_by_password(run->meta, af_slice_of(st->user), af_slice_of(st->password), run->arena, &who, &why);
+    if (status == AF_EBUSY)
+        return af_fail(err, AF_EBUSY, "%s", why.message);
+    bool is_same = status == AF_OK && user->is_admin == st->is_admin && who.user == user->id && who.token == 0;
     return is_same ? AF_OK : af_fail(err, AF_ECONFLICT, "user already exists");
 }
 
@@ -90,11 +93,11 @@ static enum af_status set_grant(struct v1_run *run, const struct v1_statement *s
         AF_TRY(af_meta_grants(run->meta, user->id, run->arena, &granted, &count, err));
         unsigned has = AF_GRANT_NONE;
         for (size_t i = 0; i < count; i++)
-            if (strcmp(granted[i].database, st->database) == 0)
+            if (granted[i].org == run->org.id && strcmp(granted[i].database, st->database) == 0)
                 has = (unsigned)granted[i].grant;
         grant = has & ~grant;
     }
-    return af_meta_grant(run->meta, user->id, st->database, (enum af_grant)(grant & AF_GRANT_ALL), err);
+    return af_meta_grant(run->meta, user->id, run->org.id, st->database, (enum af_grant)(grant & AF_GRANT_ALL), err);
 }
 
 static const char *grant_name(enum af_grant grant)
@@ -110,6 +113,8 @@ static enum af_status show_grants(struct v1_run *run, const struct af_meta_user 
     AF_TRY(af_meta_grants(run->meta, user->id, run->arena, &granted, &count, err));
     v1_series(run, NULL, 2, columns);
     for (size_t i = 0; i < count; i++) {
+        if (granted[i].org != run->org.id)
+            continue;
         v1_row(run);
         v1_cell_text(run, af_slice_of(granted[i].database));
         v1_cell_text(run, af_slice_of(grant_name(granted[i].grant)));
@@ -125,7 +130,9 @@ static enum af_status change_user(struct v1_run *run, const struct v1_statement 
     case V1_DROP_USER: return af_meta_user_drop(run->meta, user->id, err);
     case V1_SET_PASSWORD:
         AF_TRY(check_password(st->password, err));
-        return af_meta_user_password(run->meta, user->id, af_slice_of(st->password), err);
+        AF_TRY(af_meta_user_password(run->meta, user->id, af_slice_of(st->password), err));
+        core_sessions_end_of(run->request->server, user->id);
+        return AF_OK;
     case V1_GRANT:
     case V1_REVOKE: return set_grant(run, st, user, err);
     default: break;

@@ -53,9 +53,13 @@ void v2_answer_meta_error(struct af_request *request, const struct af_error *err
 /* A user that 1.x grants gave something: reads and writes points, manages nothing. */
 AF_MUST_CHECK bool v2_is_granted_only(const struct af_request *request);
 
-/* Catalogue first, engine second. */
+/* May everything that makes, changes or stands for others: what it takes to touch who may everything. */
+AF_MUST_CHECK bool v2_is_operator(const struct af_request *request);
+
+/* Catalogue first, engine second; changes of buckets do not overtake each other between the two. */
 AF_MUST_CHECK enum af_status v2_bucket_put(struct af_request *request, struct af_meta_bucket *bucket, bool is_new, struct af_error *err);
 AF_MUST_CHECK enum af_status v2_bucket_drop(struct af_request *request, uint64_t id, struct af_error *err);
+AF_MUST_CHECK enum af_status v2_org_drop(struct af_request *request, uint64_t id, struct af_error *err); /* with its buckets */
 /* Retention and shard length as InfluxDB allows them; shard_ns 0 is chosen. False: *out_words says why not. */
 AF_MUST_CHECK bool v2_retention_check(int64_t retention_ns, int64_t *shard_ns, const char **out_words);
 #endif

@@ -3,6 +3,7 @@
  */
 #include "base/calendar.h"
 #include "base/numbers.h"
+#include "server/core.h"
 #include "server/v2.h"
 
 /* --- the body -------------------------------------------------------------------------------------------------------------- */
@@ -211,9 +212,18 @@ bool v2_is_granted_only(const struct af_request *r)
     return r->who.token == 0 && !r->who.is_admin && !r->who.is_everybody;
 }
 
+bool v2_is_operator(const struct af_request *r)
+{
+    static const char *const types[] = { "users", "orgs", "buckets", "authorizations" };
+    bool all = true;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        all = all && af_principal_may(&r->who, AF_ACTION_WRITE, types[i], 0, 0);
+    return all;
+}
+
 /* --- buckets, in both places ------------------------------------------------------------------------------------------------------- */
 
-enum af_status v2_bucket_put(struct af_request *r, struct af_meta_bucket *bucket, bool is_new, struct af_error *err)
+static enum af_status put_locked(struct af_request *r, struct af_meta_bucket *bucket, bool is_new, struct af_error *err)
 {
     AF_TRY(af_meta_bucket_put(r->house->meta, bucket, is_new, err));
     struct af_tsm_bucket settings = { bucket->id, bucket->retention_ns, bucket->shard_ns };
@@ -223,10 +233,46 @@ enum af_status v2_bucket_put(struct af_request *r, struct af_meta_bucket *bucket
     return status;
 }
 
+enum af_status v2_bucket_put(struct af_request *r, struct af_meta_bucket *bucket, bool is_new, struct af_error *err)
+{
+    af_mutex_lock(&r->server->bucket_lock);
+    enum af_status status = put_locked(r, bucket, is_new, err);
+    af_mutex_unlock(&r->server->bucket_lock);
+    return status;
+}
+
 enum af_status v2_bucket_drop(struct af_request *r, uint64_t id, struct af_error *err)
 {
-    AF_TRY(af_meta_bucket_drop(r->house->meta, id, err));
-    return af_tsm_bucket_drop(r->house->engine, id, err);
+    af_mutex_lock(&r->server->bucket_lock);
+    enum af_status status = af_meta_bucket_drop(r->house->meta, id, err);
+    if (status == AF_OK)
+        status = af_tsm_bucket_drop(r->house->engine, id, err);
+    af_mutex_unlock(&r->server->bucket_lock);
+    return status;
+}
+
+/* The catalogue forgets its buckets with it; the engine is told one by one. */
+static enum af_status drop_org_locked(struct af_request *r, uint64_t id, struct af_error *err)
+{
+    struct af_meta_bucket *buckets = NULL;
+    size_t count = 0;
+    struct af_meta_filter filter = { .org = id };
+    AF_TRY(af_meta_buckets(r->house->meta, &filter, r->arena, &buckets, &count, err));
+    AF_TRY(af_meta_org_drop(r->house->meta, id, err));
+    enum af_status status = AF_OK;
+    for (size_t i = 0; i < count; i++) {
+        enum af_status dropped = af_tsm_bucket_drop(r->house->engine, buckets[i].id, status == AF_OK ? err : NULL);
+        status = status == AF_OK ? dropped : status;
+    }
+    return status;
+}
+
+enum af_status v2_org_drop(struct af_request *r, uint64_t id, struct af_error *err)
+{
+    af_mutex_lock(&r->server->bucket_lock);
+    enum af_status status = drop_org_locked(r, id, err);
+    af_mutex_unlock(&r->server->bucket_lock);
+    return status;
 }
 
 bool v2_retention_check(int64_t retention_ns, int64_t *shard_ns, const char **out_words)

@@ -97,29 +97,13 @@ static void handle_patch(struct af_request *r)
     answer_org(r, 200, &org);
 }
 
-/* The catalogue forgets its buckets with it; the engine is told one by one. */
-static enum af_status drop(struct af_request *r, uint64_t id, struct af_error *err)
-{
-    struct af_meta_bucket *buckets = NULL;
-    size_t count = 0;
-    struct af_meta_filter filter = { .org = id };
-    AF_TRY(af_meta_buckets(r->house->meta, &filter, r->arena, &buckets, &count, err));
-    AF_TRY(af_meta_org_drop(r->house->meta, id, err));
-    enum af_status status = AF_OK;
-    for (size_t i = 0; i < count; i++) {
-        enum af_status dropped = af_tsm_bucket_drop(r->house->engine, buckets[i].id, status == AF_OK ? err : NULL);
-        status = status == AF_OK ? dropped : status;
-    }
-    return status;
-}
-
 static void handle_delete(struct af_request *r)
 {
     struct af_meta_org org;
     struct af_error err = { 0 };
     if (!v2_org_of_path(r, AF_ACTION_WRITE, &org))
         return;
-    if (drop(r, org.id, &err) != AF_OK) {
+    if (v2_org_drop(r, org.id, &err) != AF_OK) {
         v2_answer_meta_error(r, &err);
         return;
     }

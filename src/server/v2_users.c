@@ -1,8 +1,10 @@
 /*
  * v2_users.c - InfluxDB 2.x's /api/v2/users and /api/v2/me. A user of 2.x and one of 1.x are the same.
  *
- * /me/password wants the present password (Basic) or a session: a token that leaked must not become a password.
+ * /me/password wants the present password (Basic) or a session: a token that leaked must not become a password. Who may write users may
+ * not touch a user who may everything, unless he may everything himself: he would become him. A new password ends the user's sessions.
  */
+#include "server/core.h"
 #include "server/v2.h"
 
 enum { PASSWORD_MIN = 8, PASSWORD_MAX = 72 };
@@ -84,11 +86,22 @@ static void handle_get(struct af_request *r)
         answer_user(r, 200, &user);
 }
 
+/* Of the user that he is about to change; for the rest it takes the right to write users. */
+static bool may_touch(struct af_request *r, const struct af_meta_user *user)
+{
+    if (!user->is_admin || v2_is_operator(r))
+        return true;
+    af_audit(r, "denied", "changing user %s, who may everything", user->name);
+    af_answer_fail(r, 403, "insufficient permissions for write");
+    return false;
+}
+
 static void handle_patch(struct af_request *r)
 {
     struct af_meta_user user;
     struct af_error err = { 0 };
-    if (!v2_user_of_path(r, &user) || !af_request_may(r, AF_ACTION_WRITE, "users", 0, user.id) || !read_user(r, &user))
+    if (!v2_user_of_path(r, &user) || !af_request_may(r, AF_ACTION_WRITE, "users", 0, user.id) || !may_touch(r, &user) ||
+        !read_user(r, &user))
         return;
     if (af_meta_user_put(r->house->meta, &user, false, &err) != AF_OK) {
         v2_answer_meta_error(r, &err);
@@ -102,7 +115,7 @@ static void handle_delete(struct af_request *r)
 {
     struct af_meta_user user;
     struct af_error err = { 0 };
-    if (!v2_user_of_path(r, &user) || !af_request_may(r, AF_ACTION_WRITE, "users", 0, user.id))
+    if (!v2_user_of_path(r, &user) || !af_request_may(r, AF_ACTION_WRITE, "users", 0, user.id) || !may_touch(r, &user))
         return;
     if (af_meta_user_drop(r->house->meta, user.id, &err) != AF_OK) {
         v2_answer_meta_error(r, &err);
@@ -137,6 +150,7 @@ static void set_password(struct af_request *r, const struct af_meta_user *user)
         v2_answer_meta_error(r, &err);
         return;
     }
+    core_sessions_end_of(r->server, user->id);
     af_audit(r, "password changed", "user %s", user->name);
     af_answer_none(r, 204);
 }
@@ -147,10 +161,10 @@ static void handle_password(struct af_request *r)
     uint64_t id = 0;
     if (!af_request_id(r, r->path_args[0], &id) || !af_request_may(r, AF_ACTION_WRITE, "users", 0, id))
         return;
-    if (v2_find_user(r, id, &user, NULL) == AF_OK)
-        set_password(r, &user);
-    else
+    if (v2_find_user(r, id, &user, NULL) != AF_OK)
         af_answer_fail(r, 403, "your userID is incorrect");
+    else if (may_touch(r, &user))
+        set_password(r, &user);
 }
 
 /* --- me ----------------------------------------------------------------------------------------------------------------------------- */

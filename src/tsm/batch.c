@@ -30,12 +30,13 @@ static enum af_status prepare(struct af_tsm_batch *batch, struct af_tsm_series_m
     int64_t retention_ns = job->bucket->settings.retention_ns;
     af_mutex_unlock(&job->engine->lock);
     AF_TRY(job_check_sizes(job, err));
+    AF_TRY(job_check_keys_bytes(job, err));
     AF_TRY(job_check_retention(job, retention_ns, err));
+    AF_TRY(job_choose_shards(job, err));
     AF_TRY(job_list_dropped(job, series_before, err));
     job->engine->counts.points_dropped += job->verdict->dropped_row_count;
     if (job->live_count == 0)
         return AF_OK;
-    AF_TRY(job_choose_shards(job, err));
     AF_TRY(job_choose_targets(job, err));
     AF_TRY(job_resolve(job, memo, &batch->ids, err));
     return job_shard_ids(job, &batch->shard_ids, err);
@@ -85,7 +86,6 @@ static enum af_status put(struct af_tsm_batch *batch, const uint32_t *ids, uint6
     *out_stretch = job->engine->at.stretch;
     af_mutex_unlock(&job->engine->apply);
     AF_TRY(status);
-    af_index_show(job->bucket->index, ids, job->points.row_count);
     job->engine->counts.points_written += job->live_count;
     job->engine->counts.values_written += job_count_values(job);
     job->engine->counts.commits++;

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SMALL_BESIDE = 8 };
+
 /* --- dropping -------------------------------------------------------------------------------------------------------------- */
 
 enum af_status job_drop(struct job *job, size_t row, const char *why, struct af_error *err)
@@ -61,6 +63,26 @@ enum af_status job_list_dropped(struct job *job, const uint32_t *series_before, 
     return AF_OK;
 }
 
+/* The next live row from `row` on that has the field; row_count: there is none. */
+static size_t next_row(const struct job *job, const struct af_column *column, size_t row)
+{
+    size_t count = job->points.row_count;
+    while (row < count) {
+        if (column->validity != NULL) {
+            uint64_t word = column->validity[row / 64] >> (row % 64);
+            if (word == 0) {
+                row = (row / 64 + 1) * 64;
+                continue;
+            }
+            row += (size_t)__builtin_ctzll(word);
+        }
+        if (row < count && job_is_live(job, row))
+            return row;
+        row++;
+    }
+    return count;
+}
+
 /* --- keys and strings ------------------------------------------------------------------------------------------------------ */
 
 static size_t longest_field(const struct af_points *points)
@@ -88,10 +110,11 @@ static bool hides_separator(struct af_slice series)
     return false;
 }
 
-static enum af_status drop_unfit(struct job *job, size_t row, const char *words, struct af_error *err)
+enum af_status job_drop_unfit(struct job *job, size_t row, const char *words, struct af_error *err)
 {
     AF_TRY(job_drop(job, row, words, err));
-    if (job->verdict->too_long++ == 0)
+    job->verdict->too_long++;
+    if (job->verdict->reason[0] == '\0')
         core_copy_words(job->verdict->reason, sizeof job->verdict->reason, words);
     return AF_OK;
 }
@@ -101,7 +124,7 @@ static enum af_status drop_series(struct job *job, uint32_t id, const char *word
     AF_TRY(keep_words(job, words, &words, err));
     for (size_t row = 0; row < job->points.row_count; row++)
         if (job->points.series[row] == id)
-            AF_TRY(drop_unfit(job, row, words, err));
+            AF_TRY(job_drop_unfit(job, row, words, err));
     return AF_OK;
 }
 
@@ -122,29 +145,50 @@ static enum af_status check_series(struct job *job, uint32_t id, size_t field_by
     return AF_OK;
 }
 
-/* Every series of the batch once: may it be stored, and which measurement is it of? */
+/* The number of a series' measurement; `last` is the one before. */
+static enum af_status number_name(const struct job *job, struct af_intern *names, uint32_t id, uint32_t *last, struct af_error *err)
+{
+    struct af_slice name = af_key_measurement_raw(job->points.set->keys.keys[id]);
+    if (names->count > 0 && af_slice_eq(name, names->keys[*last]))
+        return AF_OK;
+    return af_intern_add(names, name, last, err);
+}
+
+/* Every series of the batch once: may it be stored, and which measurement is it of? `number_of` is by series of the set. */
 static enum af_status look_at_series(struct job *job, struct af_intern *names, uint32_t *number_of, struct af_error *err)
 {
     const struct af_points *points = &job->points;
     size_t field_bytes = longest_field(points);
-    struct af_slice last = { 0 };
-    uint32_t last_number = 0;
+    uint32_t last = 0;
     for (size_t row = 0; row < points->row_count; row++) {
         uint32_t id = points->series[row];
-        if (id == UINT32_MAX)
+        if (id == UINT32_MAX || number_of[id] != UINT32_MAX)
             continue;
-        job->live_count++;
-        if (number_of[id] != UINT32_MAX)
-            continue;
-        struct af_slice name = af_key_measurement_raw(points->set->keys.keys[id]);
-        if (names->count == 0 || !af_slice_eq(name, last))
-            AF_TRY(af_intern_add(names, name, &last_number, err));
-        last = name;
-        number_of[id] = last_number;
+        AF_TRY(number_name(job, names, id, &last, err));
+        number_of[id] = last;
     }
     for (uint32_t id = 0; id < points->set->keys.count; id++)
         if (number_of[id] != UINT32_MAX)
             AF_TRY(check_series(job, id, field_bytes, err));
+    return AF_OK;
+}
+
+/* The same by row, for a batch that is small beside the set of all series that its sender has named: that is not walked. */
+static enum af_status look_at_rows(struct job *job, struct af_intern *names, uint32_t *number_of_row, struct af_error *err)
+{
+    const struct af_points *points = &job->points;
+    size_t field_bytes = longest_field(points);
+    uint32_t last = 0;
+    for (size_t row = 0; row < points->row_count; row++) {
+        if (!job_is_live(job, row))
+            continue;
+        if (row == 0 || points->series[row] != points->series[row - 1])
+            AF_TRY(number_name(job, names, points->series[row], &last, err));
+        number_of_row[row] = last;
+    }
+    for (size_t row = 0; row < points->row_count; row++)
+        if (job_is_live(job, row) && (row == 0 || points->series[row] != points->series[row - 1]))
+            AF_TRY(check_series(job, points->series[row], field_bytes, err)); /* its rows may be dropped by that, also later ones */
     return AF_OK;
 }
 
@@ -163,20 +207,44 @@ static enum af_status copy_names(struct job *job, const struct af_intern *names,
     return AF_OK;
 }
 
-static enum af_status check_keys(struct job *job, struct af_error *err)
+static void spread_numbers(const struct job *job, const uint32_t *series, const uint32_t *number_of, uint32_t *number_of_row)
+{
+    for (size_t row = 0; row < job->points.row_count; row++)
+        if (series[row] != UINT32_MAX)
+            number_of_row[row] = number_of[series[row]];
+}
+
+static enum af_status look(struct job *job, struct af_intern *names, uint32_t *number_of_row, struct af_error *err)
 {
     uint32_t set_count = job->points.set->keys.count;
-    uint32_t *number_of = af_arena_array(job->arena, set_count + 1, sizeof *number_of);
+    const uint32_t *series = job->points.series;
+    if (set_count / SMALL_BESIDE > job->points.row_count)
+        return look_at_rows(job, names, number_of_row, err);
+    uint32_t *number_of = af_arena_array(job->arena, (size_t)set_count + 1, sizeof *number_of);
     if (number_of == NULL)
         return af_arena_fail(job->arena, set_count * sizeof *number_of, "a batch's series", err);
     memset(number_of, 0xff, set_count * sizeof *number_of);
+    AF_TRY(look_at_series(job, names, number_of, err));
+    if (names->count > 1)
+        spread_numbers(job, series, number_of, number_of_row);
+    return AF_OK;
+}
+
+static enum af_status check_keys(struct job *job, struct af_error *err)
+{
+    size_t rows = job->points.row_count;
+    uint32_t *number_of_row = af_arena_array(job->arena, rows + 1, sizeof *number_of_row);
+    if (number_of_row == NULL)
+        return af_arena_fail(job->arena, rows * sizeof *number_of_row, "a batch's series", err);
+    for (size_t row = 0; row < rows; row++)
+        job->live_count += job_is_live(job, row);
     struct af_intern names;
     af_intern_init(&names);
-    enum af_status status = look_at_series(job, &names, number_of, err);
+    enum af_status status = look(job, &names, number_of_row, err);
     if (status == AF_OK)
         status = copy_names(job, &names, err);
     af_intern_done(&names);
-    job->measurement_of = job->measurement_count > 1 ? number_of : NULL;
+    job->measurement_of = job->measurement_count > 1 ? number_of_row : NULL;
     return status;
 }
 
@@ -205,7 +273,7 @@ static enum af_status check_texts(struct job *job, const struct af_point_field *
                        name.ptr, text.len, AF_TSM_STRING_BYTES_MAX);
         const char *kept = NULL;
         AF_TRY(keep_words(job, words, &kept, err));
-        AF_TRY(drop_unfit(job, row, kept, err));
+        AF_TRY(job_drop_unfit(job, row, kept, err));
     }
     return AF_OK;
 }
@@ -216,6 +284,71 @@ enum af_status job_check_sizes(struct job *job, struct af_error *err)
     for (size_t i = 0; i < job->points.field_count; i++)
         if (has_long_text(&job->points.fields[i].column, job->points.row_count))
             AF_TRY(check_texts(job, &job->points.fields[i], err));
+    return AF_OK;
+}
+
+/* --- keys in files --------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A TSM file repeats the whole series key for each of its fields: a line of 100 KB with a key of 60 KB and 5,000 fields costs 300 MB there.
+ */
+
+static bool may_cost_too_much(const struct job *job)
+{
+    uint64_t bytes = 0;
+    uint64_t fields = job->points.field_count;
+    uint64_t field_bytes = longest_field(&job->points) + sizeof AF_TSM_KEY_SEPARATOR;
+    const uint32_t *series = job->points.series;
+    for (size_t row = 0; row < job->points.row_count; row++)
+        if (job_is_live(job, row) && (row == 0 || series[row] != series[row - 1]))
+            bytes += (job->points.set->keys.keys[series[row]].len + field_bytes) * fields;
+    return bytes > AF_TSM_BATCH_KEYS_BYTES_MAX;
+}
+
+/* By series of the set: bytes of its keys with those fields that it has here. */
+static enum af_status count_keys_bytes(struct job *job, uint64_t **out, struct af_error *err)
+{
+    uint32_t count = job->points.set->keys.count;
+    uint64_t *bytes = af_arena_zero(job->arena, (size_t)count + 1, sizeof *bytes);
+    uint32_t *seen = af_arena_zero(job->arena, (size_t)count + 1, sizeof *seen);
+    if (bytes == NULL || seen == NULL)
+        return af_arena_fail(job->arena, count * sizeof *bytes, "a batch's series", err);
+    for (size_t i = 0; i < job->points.field_count; i++) {
+        const struct af_point_field *field = &job->points.fields[i];
+        for (size_t row = next_row(job, &field->column, 0); row < job->points.row_count; row = next_row(job, &field->column, row + 1)) {
+            uint32_t id = job->points.series[row];
+            if (seen[id] == i + 1)
+                continue;
+            seen[id] = (uint32_t)i + 1;
+            bytes[id] += job->points.set->keys.keys[id].len + sizeof AF_TSM_KEY_SEPARATOR - 1 + field->name.len;
+        }
+    }
+    *out = bytes;
+    return AF_OK;
+}
+
+enum af_status job_check_keys_bytes(struct job *job, struct af_error *err)
+{
+    static const char WORDS[] = "series keys times fields of one write exceed what its files may repeat; send fewer points at once, or "
+                                "shorter keys";
+    uint64_t *bytes;
+    uint64_t sum = 0;
+    if (!may_cost_too_much(job))
+        return AF_OK;
+    AF_TRY(count_keys_bytes(job, &bytes, err));
+    for (size_t row = 0; row < job->points.row_count; row++) {
+        if (!job_is_live(job, row))
+            continue;
+        uint64_t *own = &bytes[job->points.series[row]]; /* 0: counted; UINT64_MAX: too much */
+        if (*own != UINT64_MAX && sum + *own > AF_TSM_BATCH_KEYS_BYTES_MAX)
+            *own = UINT64_MAX;
+        if (*own == UINT64_MAX) {
+            AF_TRY(job_drop_unfit(job, row, WORDS, err));
+            continue;
+        }
+        sum += *own;
+        *own = 0;
+    }
     return AF_OK;
 }
 
@@ -282,26 +415,6 @@ static enum af_status add_claim(struct job *job, struct claims *claims, size_t r
     }
     claims->list[claims->count++] = (struct claim){ (uint32_t)row, (uint32_t)field, target, AF_TYPE_NULL, NULL };
     return AF_OK;
-}
-
-/* The next live row from `row` on that has the field; row_count: there is none. */
-static size_t next_row(const struct job *job, const struct af_column *column, size_t row)
-{
-    size_t count = job->points.row_count;
-    while (row < count) {
-        if (column->validity != NULL) {
-            uint64_t word = column->validity[row / 64] >> (row % 64);
-            if (word == 0) {
-                row = (row / 64 + 1) * 64;
-                continue;
-            }
-            row += (size_t)__builtin_ctzll(word);
-        }
-        if (row < count && job_is_live(job, row))
-            return row;
-        row++;
-    }
-    return count;
 }
 
 static enum af_status find_claims(struct job *job, struct claims *claims, struct af_error *err)

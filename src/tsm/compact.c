@@ -24,8 +24,8 @@
  *   - A tombstone belongs to one file and is never carried over: N needs none, it has no deleted points; files newer than the deletion
  *     never got one. So none is lost and none hides later data.
  *   - A deletion after the new set was installed puts tombstones on N only. The sources must be gone by then, or a crash would bring their
- *     points back. They are: af_part_doom unlinks at once, not with the last reader, and the deletion's own fsync of the directory comes
- *     later than these unlinks.
+ *     points back. They are: they are unlinked at once, not with the last reader, and the deletion's own fsync of the directory comes later
+ *     than these unlinks. Where an unlink failed, the deletion finds the file and is refused (erase.c).
  * What is left over of S after a crash is merged with N once more by a later compaction, and costs nothing but room until then.
  */
 #include "base/alloc.h"

@@ -33,6 +33,9 @@ AF_MUST_CHECK enum af_status core_bucket_add_locked(struct af_tsm *engine, struc
 /* Out of the tables, marked as dropped. */
 void core_bucket_remove_locked(struct af_tsm *engine, struct af_bucket *bucket);
 
+/* The bucket with the lowest id that is not less: a reference, or NULL. */
+struct af_bucket *core_bucket_from(struct af_tsm *engine, uint64_t id);
+
 /* A shard without files, in no table yet. */
 AF_MUST_CHECK enum af_status core_shard_new(struct af_bucket *bucket, uint64_t id, int64_t start_ns, int64_t end_ns,
                                             struct af_shard **out, struct af_error *err);

@@ -67,6 +67,8 @@ bool core_grow(void **array, size_t *cap, size_t need, size_t bytes)
 
 bool core_is_sync_failure(const struct af_error *err)
 {
+    if (af_os_sync_failures() == 0 || err->status == AF_EINVAL || err->status == AF_ECORRUPT || err->status == AF_ELIMIT)
+        return false; /* the words may be foreign: a field's name, say */
     return strstr(err->message, "cannot fsync") != NULL || strstr(err->message, "an earlier fsync failed") != NULL;
 }
 
@@ -397,11 +399,20 @@ static void add_sizes_locked(const struct af_tsm *engine, struct af_tsm_stats_no
         for (size_t k = 0; k < files->count; k++)
             out->file_bytes += files->parts[k]->bytes;
     }
-    for (size_t i = 0; i < engine->at.bucket_count; i++) {
-        out->series += af_index_count(engine->at.buckets[i]->index);
-        out->index_bytes += af_index_bytes(engine->at.buckets[i]->index);
-    }
     out->cache_bytes = af_cache_bytes(engine->at.active) + (engine->at.frozen != NULL ? af_cache_bytes(engine->at.frozen) : 0);
+}
+
+/* Not under engine->lock: an index may be busy for seconds making the columns of its tags, and writers would wait for that too. */
+static void add_indexes(struct af_tsm *engine, struct af_tsm_stats_now *out)
+{
+    struct af_bucket *bucket = core_bucket_from(engine, 0);
+    while (bucket != NULL) {
+        out->series += af_index_count(bucket->index);
+        out->index_bytes += af_index_bytes(bucket->index);
+        uint64_t id = bucket->settings.id;
+        af_bucket_unref(bucket);
+        bucket = id != UINT64_MAX ? core_bucket_from(engine, id + 1) : NULL;
+    }
 }
 
 void af_tsm_stats_get_now(struct af_tsm *engine, struct af_tsm_stats_now *out)
@@ -420,7 +431,9 @@ void af_tsm_stats_get_now(struct af_tsm *engine, struct af_tsm_stats_now *out)
     add_sizes_locked(engine, out);
     out->is_read_only = engine->at.is_read_only;
     out->is_full = engine->at.is_full || engine->at.flush_failure == AF_EFULL;
-    if (out->is_read_only || out->is_full)
+    out->is_flush_failing = engine->at.flush_failure != AF_OK;
+    if (out->is_read_only || out->is_full || out->is_flush_failing)
         core_copy_words(out->why, sizeof out->why, engine->at.why);
     af_mutex_unlock(&engine->lock);
+    add_indexes(engine, out);
 }

@@ -1,7 +1,11 @@
 /* engine_test.c - opening and closing, buckets, shards as objects, what is rebuilt when it is lost. */
 #include "base/calendar.h"
+#include "os/clock.h"
+#include "os/fault.h"
 #include "os/tree.h"
 #include "tsm/engine_fixture.h"
+#include "tsm/index_int.h"
+#include <errno.h>
 
 #define HOUR (INT64_C(3600) * 1000000000)
 #define DAY (24 * HOUR)
@@ -311,4 +315,81 @@ AF_TEST(readers_outlive_expiry)
     af_arena_done(&arena);
     world_check(&world, "m", "");
     world_close(&world);
+}
+
+/* --- statistics ------------------------------------------------------------------------------------------------------------ */
+
+struct asker {
+    struct world *world;
+    bool has_stats, has_bucket;
+};
+
+static void ask_stats(void *ctx)
+{
+    struct asker *asker = ctx;
+    (void)world_stats(asker->world);
+    __atomic_store_n(&asker->has_stats, true, __ATOMIC_SEQ_CST);
+}
+
+static void ask_bucket(void *ctx)
+{
+    struct asker *asker = ctx;
+    __atomic_store_n(&asker->has_bucket, af_tsm_bucket_has(asker->world->engine, BUCKET, NULL), __ATOMIC_SEQ_CST);
+}
+
+/* Whoever builds the columns of tags holds up the statistics, and nobody through them. */
+AF_TEST(statistics_hold_nobody_up)
+{
+    struct world world;
+    struct af_thread threads[2] = { 0 };
+    world_init(&world, "a");
+    world_open(&world);
+    world_put(&world, "m,t=a v=1i 1\n");
+    struct asker asker = { .world = &world };
+    struct af_bucket *bucket = af_bucket_find(world.engine, BUCKET);
+    af_mutex_lock(&bucket->index->tags_lock);
+    AF_CHECK_OK(af_thread_start(&threads[0], "stats", ask_stats, &asker, &world.err), world.err);
+    af_clock_sleep_ms(50);
+    AF_CHECK_OK(af_thread_start(&threads[1], "bucket", ask_bucket, &asker, &world.err), world.err);
+    for (int i = 0; i < 200 && !__atomic_load_n(&asker.has_bucket, __ATOMIC_SEQ_CST); i++)
+        af_clock_sleep_ms(10);
+    AF_CHECK(asker.has_bucket);
+    AF_CHECK(!__atomic_load_n(&asker.has_stats, __ATOMIC_SEQ_CST));
+    af_mutex_unlock(&bucket->index->tags_lock);
+    af_thread_join(&threads[0]);
+    af_thread_join(&threads[1]);
+    af_bucket_unref(bucket);
+    AF_CHECK_INT(world_stats(&world).series, 1);
+    world_close(&world);
+}
+
+AF_TEST(a_flush_that_fails_is_in_the_statistics)
+{
+    struct world world;
+    world_init(&world, "a");
+    world_open(&world);
+    world_put(&world, "m v=1i 1\n");
+    AF_CHECK(!world_stats(&world).is_flush_failing);
+    af_os_fault(AF_OS_RENAME, 1, UINT64_MAX, EMFILE);
+    AF_CHECK(af_tsm_flush(world.engine, &world.err) != AF_OK);
+    af_os_fault(AF_OS_RENAME, 0, 0, 0);
+    struct af_tsm_stats_now stats = world_stats(&world);
+    AF_CHECK(stats.is_flush_failing && !stats.is_full && !stats.is_read_only);
+    AF_CHECK(strstr(stats.why, "too many files") != NULL);
+    world_flush(&world);
+    AF_CHECK(!world_stats(&world).is_flush_failing);
+    world_close(&world);
+}
+
+AF_TEST(foreign_words_are_no_failed_fsync)
+{
+    struct af_error err = { 0 };
+    AF_CHECK_FAILS(af_fail(&err, AF_EINVAL, "field \"cannot fsync\" is of type float"), AF_EINVAL);
+    AF_CHECK(!core_is_sync_failure(&err));
+    uint64_t before = af_os_sync_failures();
+    af_os_fault(AF_OS_SYNC, 1, 1, EIO);
+    AF_CHECK_FAILS(af_dir_sync(af_test_dir(), &err), AF_EIO);
+    af_os_fault(AF_OS_SYNC, 0, 0, 0);
+    AF_CHECK_INT(af_os_sync_failures(), before + 1);
+    AF_CHECK(core_is_sync_failure(&err));
 }

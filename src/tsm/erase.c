@@ -7,6 +7,11 @@
  * is touched. What was done is installed also when a later part fails: memory says what the disk says. Flushes that end meanwhile add
  * newer files, which are not looked at: their points came later.
  *
+ * The files of a shard are chosen while no flush runs (engine->flush) and the log has nothing that is in files: a replay would bring back
+ * points of a file that a tombstone covers. For the same reason the directory may have no TSM file that is not in the set, one that could
+ * not be unlinked when others took its place: it would be data again at the next opening. A deletion is refused then, not the file removed,
+ * which somebody may have put there.
+ *
  * Series and keys are in one order, so the selected series are walked along a part's index; where they are far apart the cursor seeks.
  *
  * A series is hidden when no file and no cache has a point of it. Files are looked at first, while writes go on. Then writes stand still
@@ -193,13 +198,14 @@ static enum af_status erase_parts(struct erasing *e, const struct af_shard *shar
         AF_TRY(erase_part(e, part, &next, err));
         if (next == NULL)
             continue;
-        change->removed[change->removed_count++] = part;
-        if (next != part) {
+        enum af_status status = next == part ? af_part_unlink(part, err) : AF_OK;
+        if (next != part || part->is_unlinked)
+            change->removed[change->removed_count++] = part;
+        if (next != part)
             change->added[change->added_count++] = next;
-            continue;
-        }
-        af_part_doom(part);
-        AF_TRY(af_dir_sync(shard->dir, err));
+        else if (status == AF_OK)
+            status = af_dir_sync(shard->dir, err);
+        AF_TRY(status);
     }
     return AF_OK;
 }
@@ -226,6 +232,73 @@ static enum af_status erase_files(struct af_tsm *engine, struct erasing *e, stru
     return status;
 }
 
+struct known {
+    const struct af_shard *shard;
+    const struct af_files *files;
+};
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static enum af_status check_known(void *ctx, const char *path, struct af_error *err)
+{
+    const struct known *known = ctx;
+    uint32_t generation;
+    uint32_t sequence;
+    if (!af_part_name_parse(path, ".tsm", &generation, &sequence))
+        return AF_OK;
+    for (size_t i = 0; i < known->files->count; i++)
+        if (strcmp(name_of(known->files->parts[i]->path), name_of(path)) == 0)
+            return AF_OK;
+    return af_fail(err, AF_EIO, "nothing is deleted from shard %" PRIu64 ": %s is not in use but could not be removed, and would bring the "
+                   "points back; check the disk, then start again and delete again", known->shard->id, path);
+}
+
+/* No segment of the log that is not needed: one that could not be removed is tried once more. */
+static enum af_status settle_log(struct af_tsm *engine, struct af_error *err)
+{
+    af_mutex_lock(&engine->lock);
+    const bool is_settled = engine->wal == NULL || engine->at.undropped_segment == 0;
+    af_mutex_unlock(&engine->lock);
+    return is_settled ? AF_OK : core_flush_all_locked(engine, err);
+}
+
+/* Shards are dropped under engine->flush, which the caller holds. */
+static bool is_dropped(struct af_tsm *engine, const struct af_shard *shard)
+{
+    af_mutex_lock(&engine->lock);
+    const bool is = shard->is_dropped || shard->bucket->is_dropped;
+    af_mutex_unlock(&engine->lock);
+    return is;
+}
+
+/* *out NULL: the shard is gone. */
+static enum af_status choose_files(struct af_tsm *engine, struct af_shard *shard, struct af_files **out, struct af_error *err)
+{
+    *out = NULL;
+    af_mutex_lock(&engine->flush);
+    enum af_status status = settle_log(engine, err);
+    if (status == AF_OK && !is_dropped(engine, shard)) {
+        *out = af_shard_files(engine, shard);
+        if (af_path_kind(shard->dir) == AF_PATH_DIR)
+            status = af_dir_list(shard->dir, check_known, &(struct known){ shard, *out }, err);
+    }
+    af_mutex_unlock(&engine->flush);
+    return status;
+}
+
+/* Its directory may have been taken away under the deletion. */
+static bool is_gone(struct af_tsm *engine, const struct af_shard *shard)
+{
+    af_mutex_lock(&engine->flush);
+    const bool is = is_dropped(engine, shard);
+    af_mutex_unlock(&engine->flush);
+    return is;
+}
+
 static enum af_status erase_shard(struct af_tsm *engine, struct erasing *e, struct af_shard *shard, struct af_error *err)
 {
     if (shard->start_ns > e->last_ns || (shard->end_ns <= e->start_ns && shard->end_ns != INT64_MAX))
@@ -235,15 +308,16 @@ static enum af_status erase_shard(struct af_tsm *engine, struct erasing *e, stru
                        "before deleting from it", shard->id, shard->dir);
     struct af_error why = { 0 };
     af_mutex_lock(&shard->work);
-    struct af_files *files = af_shard_files(engine, shard);
-    enum af_status status = erase_files(engine, e, shard, files, &why);
-    af_files_unref(files);
+    struct af_files *files;
+    enum af_status status = choose_files(engine, shard, &files, &why);
+    if (status == AF_OK && files != NULL)
+        status = erase_files(engine, e, shard, files, &why);
+    if (files != NULL)
+        af_files_unref(files);
     af_mutex_unlock(&shard->work);
-    if (status == AF_OK)
+    if (status != AF_OK && !core_is_sync_failure(&why) && is_gone(engine, shard))
         return AF_OK;
-    if (core_is_sync_failure(&why))
-        af_tsm_set_read_only(engine, &why);
-    return af_fail(err, status, "%s", why.message);
+    return core_settle(engine, status, &why, err);
 }
 
 static enum af_status erase_shards(struct af_tsm *engine, struct af_bucket *bucket, const struct selection *selection,

@@ -53,7 +53,7 @@ struct range {
     enum af_status status;
     struct af_error err;
 };
-enum { RANGES_MAX = 4, RANGE_ROWS_MIN = 100000, RANGE_FILES = 100 };
+enum { RANGES_MAX = 4, RANGE_ROWS_MIN = 100000, RANGE_FILES = 10000 /* sequences set aside */, SEQUENCE_LAST = 900000000 };
 
 /* --- when ------------------------------------------------------------------------------------------------------------------ */
 
@@ -211,6 +211,28 @@ static void run_ranges(struct range *ranges, size_t count)
         af_thread_join(&ranges[i].thread);
 }
 
+/* To the piece, whoever has to give them back. */
+static enum af_status take_parts(struct flush *flush, struct piece *piece, struct af_tsm_part *const *parts, size_t count,
+                                 struct af_error *err)
+{
+    size_t total = piece->part_count + count;
+    struct af_tsm_part **list = af_arena_array(&flush->arena, total + 1, sizeof *list);
+    if (list == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            af_part_doom(parts[i]);
+            af_part_unref(parts[i]);
+        }
+        return af_arena_fail(&flush->arena, total * sizeof *list, "a list of files", err);
+    }
+    if (piece->part_count > 0)
+        memcpy(list, piece->parts, piece->part_count * sizeof *list);
+    if (count > 0)
+        memcpy(list + piece->part_count, parts, count * sizeof *list);
+    piece->parts = list;
+    piece->part_count = total;
+    return AF_OK;
+}
+
 static enum af_status finish_ranges(struct flush *flush, struct piece *piece, struct range *ranges, size_t count, struct af_error *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -220,28 +242,25 @@ static enum af_status finish_ranges(struct flush *flush, struct piece *piece, st
             *err = ranges[i].err;
         return ranges[i].status;
     }
-    piece->parts = af_arena_zero(&flush->arena, count * RANGE_FILES, sizeof *piece->parts);
-    if (piece->parts == NULL)
-        return af_arena_fail(&flush->arena, count * RANGE_FILES * sizeof *piece->parts, "a list of files", err);
     for (size_t i = 0; i < count; i++) {
         struct af_tsm_part **parts;
         size_t parts_here;
         AF_TRY(af_part_writer_finish(ranges[i].writer, &flush->arena, &parts, &parts_here, err));
-        for (size_t k = 0; k < parts_here; k++)
-            piece->parts[piece->part_count++] = parts[k];
+        AF_TRY(take_parts(flush, piece, parts, parts_here, err));
         piece->values += ranges[i].values;
         piece->blocks += ranges[i].blocks;
     }
     return AF_OK;
 }
 
-/* All flushes of a build into a shard are one generation: what came later wins by its sequence. */
+/* All flushes of a build into a shard are one generation, until its sequences would not fit into nine digits: what came later wins by its
+ * sequence. */
 static uint32_t choose_generation(struct flush *flush, struct af_shard *shard, size_t ranges, uint32_t *out_sequence)
 {
     *out_sequence = 1;
     if (!flush->engine->options.no_compaction)
         return af_shard_next_generation(flush->engine, shard);
-    if (shard->build_generation == 0) {
+    if (shard->build_generation == 0 || shard->build_sequence > SEQUENCE_LAST) {
         shard->build_generation = af_shard_next_generation(flush->engine, shard);
         shard->build_sequence = 1;
     }

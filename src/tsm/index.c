@@ -390,3 +390,8 @@ void af_index_close(struct af_index *index)
     af_mutex_done(&index->lock);
     af_free(index);
 }
+
+bool af_index_is_torn(const struct af_index *index)
+{
+    return index->is_torn;
+}

@@ -10,7 +10,9 @@
  * A sync writes what is new since the last one, in records of about RECORD_BYTES, then syncs the file. Only the tail can be torn by a
  * crash, and no TSM file needs the ids in it: such a tail is left out and cut off by the next sync. It is a tail if its header is whole
  * and says more bytes than there are, if there are fewer bytes than a header has, or if all of it is zeros. Anything else that is not
- * as it was written is damage (AF_ECORRUPT): the caller builds the index again from the keys of the TSM files.
+ * as it was written is damage (AF_ECORRUPT): the caller builds the index again from the keys of the TSM files. A torn tail makes it look
+ * at those keys too (af_index_is_torn), for a file that something else cut looks the same; cut just between two records it looks whole, and
+ * only `afluxo tsm verify` tells.
  *
  * Ids are never written twice: a record that could not be written whole is cut off again by os/file, and `written` says where to go on.
  */
@@ -189,6 +191,7 @@ enum af_status index_load(struct af_index *index, struct af_error *err)
         return status;
     }
     status = load_all(index, reader, err);
+    index->is_torn = index->file_bytes != reader->size || index->count == 0;
     af_reader_close(reader);
     index->written = index->count;
     index->is_synced = false; /* a process that was killed may have left records that are not on disk yet */

@@ -93,6 +93,7 @@ struct af_index {
     uint32_t written;         /* ids below are in the file */
     bool is_dir_synced;       /* the file's name is on disk */
     bool is_synced;           /* nothing is written that was not synced */
+    bool is_torn;             /* as it was opened: af_index_is_torn */
 };
 
 static inline struct index_entry *index_entry(const struct af_index *index, uint32_t id)

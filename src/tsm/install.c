@@ -229,6 +229,7 @@ static enum af_status make_current(struct install *install, struct af_error *err
         return af_arena_fail(&install->arena, 0, "a list of files", err);
     for (size_t i = 0; i < install->count; i++)
         parts[i] = install->sources[i].part;
+    install->shard->build_generation = 0; /* what a build flushes from here on must win over these files */
     return af_shard_replace(install->engine, install->shard, NULL, 0, parts, install->count, err);
 }
 

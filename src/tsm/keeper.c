@@ -26,6 +26,26 @@ static void put_away(struct af_tsm_part *const *parts, size_t count)
         af_part_unref(parts[i]);
 }
 
+/* A failed fsync is returned. A file that stays is data again after a restart, with the same values: told, since nothing can be deleted
+ * from its shard until then. */
+static enum af_status unlink_sources(struct af_tsm *engine, struct af_shard *shard, struct af_tsm_part *const *parts, size_t count,
+                                     struct af_error *err)
+{
+    enum af_status first = AF_OK;
+    for (size_t i = 0; i < count; i++) {
+        struct af_error why = { 0 };
+        enum af_status status = af_part_unlink(parts[i], &why);
+        if (!parts[i]->is_unlinked) {
+            af_tsm_say(engine, "a file that was compacted stays, and nothing can be deleted from shard %" PRIu64 ": %s", shard->id,
+                       why.message);
+            af_part_doom(parts[i]);
+        } else if (status != AF_OK && first == AF_OK) {
+            first = af_fail(err, status, "%s", why.message);
+        }
+    }
+    return first;
+}
+
 /* The parts that were made take the place of those they were made from; on failure they are removed again. */
 static enum af_status swap_in(struct af_tsm *engine, struct af_shard *shard, struct af_files *files, size_t first, size_t count,
                               struct af_tsm_part *const *made, size_t made_count, struct af_error *err)
@@ -37,9 +57,7 @@ static enum af_status swap_in(struct af_tsm *engine, struct af_shard *shard, str
         else
             af_part_doom(made[i]);
     }
-    for (size_t i = 0; i < count && status == AF_OK; i++)
-        af_part_doom(files->parts[first + i]);
-    return status;
+    return status == AF_OK ? unlink_sources(engine, shard, files->parts + first, count, err) : status;
 }
 
 static enum af_status compact_files(struct af_tsm *engine, struct af_shard *shard, struct af_files *files, enum core_compact how,
@@ -123,6 +141,16 @@ static void unref_all(struct af_shard **shards, size_t count)
         af_shard_unref(shards[i]);
 }
 
+/* One step in a shard. The first failure of several is kept, but for the end of all. */
+static void compact_next(struct af_tsm *engine, struct af_shard *shard, enum core_compact how, bool *out_done, enum af_status *first,
+                         struct af_error *err)
+{
+    struct af_error why = { 0 };
+    enum af_status status = core_compact_shard(engine, shard, how, out_done, &why);
+    if (status != AF_OK && (*first == AF_OK || status == AF_ECANCELED))
+        *first = af_fail(err, status, "%s", why.message);
+}
+
 enum af_status af_tsm_compact(struct af_tsm *engine, bool full, bool *out_done, struct af_error *err)
 {
     struct af_arena arena;
@@ -131,50 +159,128 @@ enum af_status af_tsm_compact(struct af_tsm *engine, bool full, bool *out_done, 
     *out_done = false;
     af_arena_init(&arena, SIZE_MAX);
     enum af_status status = af_shard_list(engine, NULL, &arena, &shards, &count, err);
-    for (size_t i = 0; i < count && status == AF_OK && !*out_done; i++)
-        status = core_compact_shard(engine, shards[i], full ? CORE_COMPACT_FULL : CORE_COMPACT_LEVELS, out_done, err);
+    for (size_t i = 0; i < count && status != AF_ECANCELED && !*out_done; i++)
+        compact_next(engine, shards[i], full ? CORE_COMPACT_FULL : CORE_COMPACT_LEVELS, out_done, &status, err);
     unref_all(shards, count);
     af_arena_done(&arena);
     return status;
 }
 
-/* --- expiry ---------------------------------------------------------------------------------------------------------------- */
-
-/* Out of the tables if it is past the retention. */
-static bool take_out(struct af_tsm *engine, struct af_shard *shard, int64_t now_ns)
+/* All that there is to compact, a step in each shard in turn. A shard that fails is left out: the others go on. */
+static enum af_status compact_all(struct af_tsm *engine, struct af_error *err)
 {
-    af_mutex_lock(&engine->lock);
-    int64_t retention = shard->bucket->settings.retention_ns;
-    bool is_over = retention > 0 && !shard->is_dropped && now_ns >= INT64_MIN + retention && shard->end_ns < now_ns - retention;
-    if (is_over)
-        core_shard_remove_locked(engine, shard);
-    af_mutex_unlock(&engine->lock);
-    return is_over;
+    struct af_arena arena;
+    struct af_shard **shards = NULL;
+    size_t count = 0;
+    bool is_over = false;
+    af_arena_init(&arena, SIZE_MAX);
+    enum af_status first = af_shard_list(engine, NULL, &arena, &shards, &count, err);
+    while (!is_over && first != AF_ECANCELED) {
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++) {
+            bool is_done = false;
+            if (first != AF_ECANCELED)
+                compact_next(engine, shards[i], CORE_COMPACT_LEVELS, &is_done, &first, err);
+            if (is_done)
+                shards[kept++] = shards[i];
+            else
+                af_shard_unref(shards[i]);
+        }
+        count = kept;
+        is_over = count == 0;
+    }
+    unref_all(shards, count);
+    af_arena_done(&arena);
+    return first;
 }
 
-/* A compaction that is at work there finds its directory gone, and the shard dropped. What cannot be removed now goes at the next start. */
-static enum af_status remove_shard_dir(struct af_tsm *engine, const struct af_shard *shard, struct af_error *err)
+/* --- expiry ---------------------------------------------------------------------------------------------------------------- */
+
+static bool is_over_locked(const struct af_shard *shard, int64_t now_ns)
+{
+    int64_t retention = shard->bucket->settings.retention_ns;
+    return retention > 0 && !shard->is_dropped && now_ns >= INT64_MIN + retention && shard->end_ns < now_ns - retention;
+}
+
+static char *away_path(const struct af_shard *shard)
+{
+    return core_printf("%s.dropped", shard->dir);
+}
+
+static enum af_status move_away(const struct af_shard *shard, struct af_error *err)
 {
     if (af_path_kind(shard->dir) != AF_PATH_DIR)
         return AF_OK;
-    char *away = core_printf("%s.dropped", shard->dir);
-    if (away == NULL)
-        return af_fail_nomem(err, "a path");
-    enum af_status status = af_path_rename(shard->dir, away, err);
-    if (status == AF_OK && af_dir_remove(away, NULL) != AF_OK)
-        af_tsm_say(engine, "%s could not be removed and is left for the next start", away);
+    char *away = away_path(shard);
+    enum af_status status = away != NULL ? af_dir_remove(away, err) : af_fail_nomem(err, "a path");
+    if (status == AF_OK)
+        status = af_path_rename(shard->dir, away, err);
     af_free(away);
     return status;
 }
 
-static enum af_status expire_shard(struct af_tsm *engine, struct af_shard *shard, bool *out_some, struct af_error *err)
+/* If it is past the retention, its directory to another name, which takes no room, and out of the tables. A shard that cannot be moved
+ * stays and is tried again. A compaction that is at work there finds its directory gone, and the shard dropped. */
+static enum af_status take_away(struct af_tsm *engine, struct af_shard *shard, int64_t now_ns, bool *out_gone, struct af_error *err)
 {
-    if (!take_out(engine, shard, core_now_ns(engine)))
+    *out_gone = false;
+    af_mutex_lock(&engine->lock);
+    bool is_over = is_over_locked(shard, now_ns);
+    shard->is_dropped = shard->is_dropped || is_over;
+    af_mutex_unlock(&engine->lock);
+    if (!is_over)
         return AF_OK;
-    *out_some = true;
+    enum af_status status = move_away(shard, err);
+    *out_gone = status == AF_OK || af_path_kind(shard->dir) != AF_PATH_DIR; /* moved, if not durably */
+    af_mutex_lock(&engine->lock);
+    if (*out_gone)
+        core_shard_remove_locked(engine, shard);
+    else
+        shard->is_dropped = false;
+    af_mutex_unlock(&engine->lock);
+    return status;
+}
+
+/* The shards that went, in front; the first failure is returned after all were tried. */
+static enum af_status take_all_away(struct af_tsm *engine, struct af_shard **shards, size_t *count, struct af_error *err)
+{
+    enum af_status first = AF_OK;
+    size_t gone = 0;
+    for (size_t i = 0; i < *count; i++) {
+        struct af_error why = { 0 };
+        bool is_gone_now;
+        enum af_status status = take_away(engine, shards[i], core_now_ns(engine), &is_gone_now, &why);
+        if (status != AF_OK && first == AF_OK)
+            first = af_fail(err, status, "%s", why.message);
+        if (is_gone_now)
+            shards[gone++] = shards[i];
+        else
+            af_shard_unref(shards[i]);
+    }
+    *count = gone;
+    return first;
+}
+
+static void remove_shard_dir(struct af_tsm *engine, const struct af_shard *shard)
+{
+    char *away = away_path(shard);
     af_tsm_say(engine, "shard %" PRIu64 " is past the retention of its bucket: removed", shard->id);
-    AF_TRY(core_manifest_save(engine, shard->bucket, err));
-    return remove_shard_dir(engine, shard, err);
+    if (away == NULL || af_dir_remove(away, NULL) != AF_OK)
+        af_tsm_say(engine, "%s.dropped could not be removed and is left for the next start", shard->dir);
+    af_free(away);
+}
+
+/* The room first: on a full disk there may be none for the lists of shards before. A list that still has a shard without a directory is no
+ * harm, it is empty then. The log may hold points of the shards, of other types than a shard of the same time could have after the
+ * retention is changed. */
+static enum af_status clear_up(struct af_tsm *engine, struct af_shard *const *gone, size_t count, struct af_error *err)
+{
+    enum af_status status = AF_OK;
+    for (size_t i = 0; i < count; i++)
+        remove_shard_dir(engine, gone[i]);
+    for (size_t i = 0; i < count && status == AF_OK; i++)
+        status = core_manifest_save(engine, gone[i]->bucket, err);
+    return status == AF_OK && count > 0 ? af_tsm_flush(engine, err) : status;
 }
 
 enum af_status af_tsm_expire(struct af_tsm *engine, struct af_error *err)
@@ -182,20 +288,20 @@ enum af_status af_tsm_expire(struct af_tsm *engine, struct af_error *err)
     struct af_arena arena;
     struct af_shard **shards = NULL;
     size_t count = 0;
-    bool some = false;
     struct af_error why = { 0 };
+    struct af_error later = { 0 };
     af_arena_init(&arena, SIZE_MAX);
     af_mutex_lock(&engine->flush);
     enum af_status status = af_shard_list(engine, NULL, &arena, &shards, &count, &why);
-    for (size_t i = 0; i < count && status == AF_OK; i++)
-        status = expire_shard(engine, shards[i], &some, &why);
-    unref_all(shards, count);
-    /* The log may hold their points, of other types than a shard of the same time could have after the retention is changed. */
-    if (status == AF_OK && some)
-        status = core_flush_all_locked(engine, &why);
+    if (status == AF_OK)
+        status = take_all_away(engine, shards, &count, &why);
     af_mutex_unlock(&engine->flush);
+    if (core_is_sync_failure(&why))
+        af_tsm_set_read_only(engine, &why);
+    enum af_status cleared = clear_up(engine, shards, count, &later);
+    unref_all(shards, count);
     af_arena_done(&arena);
-    return core_settle(engine, status, &why, err);
+    return status != AF_OK ? core_settle(engine, status, &why, err) : core_settle(engine, cleared, &later, err);
 }
 
 /* --- threads --------------------------------------------------------------------------------------------------------------- */
@@ -223,22 +329,15 @@ static void run_flusher(void *ctx)
     af_mutex_unlock(&engine->lock);
 }
 
-/* All that there is to compact, without holding up whoever waits for the thread to end. False: something failed, and it is not tried again
- * at once. */
+/* False: something failed, and it is not tried again at once. */
 static bool compact_some(struct af_tsm *engine)
 {
     struct af_error err = { 0 };
-    bool is_done = true;
-    while (is_done && !__atomic_load_n(&engine->is_cancelled, __ATOMIC_RELAXED)) {
-        enum af_status status = af_tsm_compact(engine, false, &is_done, &err);
-        if (status == AF_ECANCELED || status == AF_ECORRUPT || status == AF_ENOTFOUND)
-            continue; /* of one shard */
-        if (status != AF_OK) {
-            af_tsm_say(engine, "compaction is put off: %s", err.message);
-            return false;
-        }
-    }
-    return true;
+    enum af_status status = compact_all(engine, &err);
+    if (status == AF_OK || status == AF_ECANCELED || status == AF_ECORRUPT || status == AF_ENOTFOUND) /* told already, or the end */
+        return true;
+    af_tsm_say(engine, "compaction is put off: %s", err.message);
+    return false;
 }
 
 static void run_compactor(void *ctx)

@@ -8,7 +8,7 @@
  *     shard ID START_NS END_NS             one line a shard, by start; [start, end)
  *     check XXH3                           of all bytes before this line, 16 hex digits
  *
- * It is written before the first TSM file of a new shard and before a dropped shard's directory goes. A directory that is on its
+ * It is written before the first TSM file of a new shard and after a dropped shard's directory has gone. A directory that is on its
  * way out is renamed to *.dropped first: what a crash leaves of it is removed at the next start. Without a manifest the shards are found
  * from their TSM files (times of the points; retention for ever), so deleting a damaged one loses settings only.
  */
@@ -362,7 +362,10 @@ static enum af_status open_bucket(struct load *load, uint64_t id, const char *di
             status = core_bucket_new(load->engine->data_dir, &settings, &load->bucket, &why);
     }
     af_free(path);
-    return status == AF_OK ? AF_OK : af_fail(err, status, "%s", why.message);
+    if (status != AF_OK)
+        return af_fail(err, status, "%s", why.message);
+    load->must_index = load->must_index || af_index_is_torn(load->bucket->index);
+    return AF_OK;
 }
 
 static enum af_status load_bucket(struct af_tsm *engine, uint64_t id, const char *dir, struct af_error *err)

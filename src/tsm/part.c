@@ -10,7 +10,8 @@
  *
  * Unlinking. The TSM file goes first, and is gone for good (fsync of the directory) before its tombstones go: the other way round a crash
  * in between would bring deleted points back. Tombstones without a TSM file are removed at the next opening, before a file can take the
- * name.
+ * name. A TSM file that could not be unlinked is data again at the next opening. That is harmless as long as nothing is deleted from the
+ * files that took its place: a deletion looks for such files first (erase.c).
  */
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -98,6 +99,8 @@ static enum af_status tombs_check(const char *path, const struct af_tsm_tomb *to
 {
     struct af_slice series;
     struct af_slice field;
+    if (count == 0) /* nobody writes such a file */
+        return af_fail(err, AF_ECORRUPT, "%s: there is no tombstone in it; the file was cut short", path);
     for (size_t i = 0; i < count; i++)
         if (!af_tsm_key_split(tombs[i].key, &series, &field))
             return af_fail(err, AF_ECORRUPT, "%s: tombstone %zu is for a key that is none; the file is damaged", path, i);
@@ -286,50 +289,61 @@ enum af_status af_part_open(const char *path, struct af_tsm_part **out, struct a
     return AF_OK;
 }
 
-static void remove_tombs(const char *path, const char *tombs)
+static enum af_status remove_tombs(const char *path, const char *tombs, struct af_error *err)
 {
     const char *slash = strrchr(path, '/');
     const size_t len = slash != NULL ? (size_t)(slash - path) : 0;
     char *dir = af_alloc(len + 2);
     if (dir == NULL)
-        return;
+        return AF_OK; /* they stay, as orphans */
     memcpy(dir, path, len);
     memcpy(dir + len, len == 0 ? "." : "", len == 0 ? 2 : 1);
-    if (af_dir_sync(dir, NULL) == AF_OK)
+    enum af_status status = af_dir_sync(dir, err);
+    if (status == AF_OK)
         try_remove(tombs);
     af_free(dir);
+    return status;
 }
 
-/* What cannot be removed now is harmless: its values are in the files that took its place, and its tombstones stay with it. */
-static void unlink_part(const char *path)
+/* After the TSM file. Without memory they stay and are removed at the next opening. */
+static enum af_status remove_sides(const char *path, struct af_error *err)
 {
     char *tombs = af_part_side_path(path, ".tombstone");
     char *side = af_part_side_path(path, ".stats");
-    if (af_path_remove(path, NULL) == AF_OK) {
-        if (tombs != NULL && af_path_kind(tombs) != AF_PATH_NONE)
-            remove_tombs(path, tombs);
-        if (side != NULL)
-            try_remove(side);
-    }
+    enum af_status status = AF_OK;
+    if (tombs != NULL && af_path_kind(tombs) != AF_PATH_NONE)
+        status = remove_tombs(path, tombs, err);
+    if (side != NULL)
+        try_remove(side);
     af_free(tombs);
     af_free(side);
+    return status;
 }
 
-void af_part_doom(struct af_tsm_part *part)
+enum af_status af_part_unlink(struct af_tsm_part *part, struct af_error *err)
 {
     if (part->is_unlinked)
-        return;
-    unlink_part(part->path);
+        return AF_OK;
+    AF_TRY(af_path_remove(part->path, err));
     part->is_unlinked = true;
     atomic_store(&part->is_doomed, true);
+    return remove_sides(part->path, err);
+}
+
+/* What cannot be removed is tried again with the last reference. */
+void af_part_doom(struct af_tsm_part *part)
+{
+    atomic_store(&part->is_doomed, true);
+    enum af_status status = af_part_unlink(part, NULL);
+    (void)status;
 }
 
 void af_part_unref(struct af_tsm_part *part)
 {
     if (part == NULL || atomic_fetch_sub(&part->refs, 1) != 1)
         return;
-    if (atomic_load(&part->is_doomed) && !part->is_unlinked)
-        unlink_part(part->path);
+    if (atomic_load(&part->is_doomed))
+        af_part_doom(part);
     if (part->owner != NULL)
         af_part_unref(part->owner);
     else if (part->file != NULL)

@@ -282,7 +282,8 @@ static void remove_files(const char *path)
     static const char *const suffixes[] = { ".tsm.tmp", ".tsm", ".stats" };
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         char *file = af_part_side_path(path, suffixes[i]);
-        enum af_status status = file != NULL ? af_path_remove(file, NULL) : AF_ENOMEM; /* what stays is removed at opening */
+        /* What stays is removed at opening, or is merged with the files that have the same values. Deletions look for it (erase.c). */
+        enum af_status status = file != NULL ? af_path_remove(file, NULL) : AF_ENOMEM;
         (void)status;
         af_free(file);
     }

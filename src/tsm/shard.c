@@ -169,6 +169,15 @@ struct af_bucket *af_bucket_find(struct af_tsm *engine, uint64_t id)
     return found;
 }
 
+struct af_bucket *core_bucket_from(struct af_tsm *engine, uint64_t id)
+{
+    af_mutex_lock(&engine->lock);
+    size_t at = bucket_place(engine, id);
+    struct af_bucket *found = at < engine->at.bucket_count ? af_bucket_ref(engine->at.buckets[at]) : NULL;
+    af_mutex_unlock(&engine->lock);
+    return found;
+}
+
 /* Room for one more, and the tail moved up behind `at`. */
 static bool open_gap(void **array, size_t *cap, size_t count, size_t at)
 {
@@ -242,6 +251,7 @@ struct af_shard *core_shard_at_locked(const struct af_bucket *bucket, int64_t ti
     return after > 0 && core_shard_holds(bucket->shards[after - 1], time_ns) ? bucket->shards[after - 1] : NULL;
 }
 
+/* Moves the tail of a sorted list, which is quadratic over all shards of a bucket; with AF_TSM_SHARDS_MAX that is at most 40 KB a call. */
 enum af_status core_shard_add_locked(struct af_tsm *engine, struct af_shard *shard, struct af_error *err)
 {
     struct af_bucket *bucket = shard->bucket;

@@ -1,16 +1,13 @@
 /*
  * snapshot.c - what shards there are, and a consistent copy of a bucket.
  *
- * The copy is of one moment: all is flushed, and nothing is flushed again (engine->flush is held) until every shard's files have been
- * linked. A compaction may go on meanwhile; when it has replaced a file before it was linked, that shard is linked again from its files
- * of now, which hold the same points. Shards with tombstones are not linked but merged into the copy afterwards, from the files that were
- * held: who restores a copy may not know tombstones.
+ * The copy is of one moment: all is flushed, and nothing is flushed again (engine->flush is held) until the files of every shard have been
+ * referred to. They are linked without a lock. A file that a compaction or a deletion has unlinked by then is still open: its shard is
+ * merged into the copy from the files that were held. So are shards with tombstones: who restores a copy may not know tombstones.
  */
 #include "os/tree.h"
 #include "tsm/core_int.h"
 #include <inttypes.h>
-
-enum { TRIES = 20 };
 
 /* --- shards ---------------------------------------------------------------------------------------------------------------- */
 
@@ -61,7 +58,7 @@ struct copy {
     struct af_arena arena;
     struct copy_shard {
         struct af_shard *shard;   /* a reference */
-        struct af_files *files;   /* a reference: with tombstones, to be merged; NULL: all is linked */
+        struct af_files *files;   /* a reference: of the moment */
     } *shards;
     size_t count;
 };
@@ -81,6 +78,7 @@ static const char *shard_dir(struct copy *copy, const struct af_shard *shard)
 
 static enum af_status link_files(struct copy *copy, const struct af_files *files, const char *dir, struct af_error *err)
 {
+    AF_TRY(af_dir_make(dir, err));
     for (size_t i = 0; i < files->count; i++) {
         const struct af_tsm_part *part = files->parts[i];
         const char *to = af_arena_printf(&copy->arena, "%s/%09u-%09u.tsm", dir, part->generation, part->sequence);
@@ -88,41 +86,15 @@ static enum af_status link_files(struct copy *copy, const struct af_files *files
             return af_arena_fail(&copy->arena, 0, "a path", err);
         AF_TRY(af_path_link(part->path, to, err));
     }
-    return AF_OK;
+    return af_dir_sync(dir, err);
 }
 
-/* Files may be replaced while they are linked: then from the start, with those of now. */
-static enum af_status link_shard(struct copy *copy, struct copy_shard *shard, struct af_error *err)
-{
-    const char *dir = shard_dir(copy, shard->shard);
-    enum af_status status = dir == NULL ? af_arena_fail(&copy->arena, 0, "a path", err) : AF_ENOTFOUND;
-    for (int i = 0; i < TRIES && status == AF_ENOTFOUND; i++) {
-        struct af_files *files = af_shard_files(copy->engine, shard->shard);
-        status = AF_OK;
-        if (files->count > 0)
-            status = af_dir_make(dir, err);
-        if (status == AF_OK && has_tombs(files)) {
-            shard->files = files;
-            return AF_OK;
-        }
-        if (status == AF_OK)
-            status = link_files(copy, files, dir, err);
-        if (status == AF_OK && files->count > 0)
-            status = af_dir_sync(dir, err);
-        af_files_unref(files);
-        if (status == AF_ENOTFOUND)
-            AF_TRY(af_dir_remove(dir, err));
-    }
-    return status;
-}
-
-static enum af_status merge_shard(struct copy *copy, struct copy_shard *shard, struct af_error *err)
+static enum af_status merge_shard(struct copy *copy, const struct copy_shard *shard, const char *dir, struct af_error *err)
 {
     struct af_tsm_part **parts;
     size_t count;
-    const char *dir = shard_dir(copy, shard->shard);
-    if (dir == NULL)
-        return af_arena_fail(&copy->arena, 0, "a path", err);
+    AF_TRY(af_dir_remove(dir, err));
+    AF_TRY(af_dir_make(dir, err));
     AF_TRY(af_compact_run(dir, shard->files, 0, shard->files->count, UINT64_MAX, &copy->engine->is_cancelled, &copy->arena, &parts, &count,
                           err));
     for (size_t i = 0; i < count; i++)
@@ -130,7 +102,24 @@ static enum af_status merge_shard(struct copy *copy, struct copy_shard *shard, s
     return AF_OK;
 }
 
-static enum af_status link_all(struct copy *copy, struct af_bucket *bucket, struct af_error *err)
+static enum af_status copy_shard(struct copy *copy, const struct copy_shard *shard, struct af_error *err)
+{
+    struct af_error why = { 0 };
+    const char *dir = shard_dir(copy, shard->shard);
+    if (dir == NULL)
+        return af_arena_fail(&copy->arena, 0, "a path", err);
+    if (shard->files->count == 0)
+        return AF_OK;
+    if (has_tombs(shard->files))
+        return merge_shard(copy, shard, dir, err);
+    enum af_status status = link_files(copy, shard->files, dir, &why);
+    if (status == AF_ENOTFOUND)
+        return merge_shard(copy, shard, dir, err);
+    return status == AF_OK ? AF_OK : af_fail(err, status, "%s", why.message);
+}
+
+/* All files of one moment: the caller holds engine->flush. */
+static enum af_status hold_all(struct copy *copy, struct af_bucket *bucket, struct af_error *err)
 {
     struct af_shard **shards;
     AF_TRY(core_flush_all_locked(copy->engine, err));
@@ -140,14 +129,12 @@ static enum af_status link_all(struct copy *copy, struct af_bucket *bucket, stru
         if (copy->shards == NULL)
             af_shard_unref(shards[i]);
         else
-            copy->shards[i].shard = shards[i];
+            copy->shards[i] = (struct copy_shard){ shards[i], af_shard_files(copy->engine, shards[i]) };
     }
     if (copy->shards == NULL) {
         copy->count = 0;
         return af_arena_fail(&copy->arena, 0, "a list of shards", err);
     }
-    for (size_t i = 0; i < copy->count; i++)
-        AF_TRY(link_shard(copy, &copy->shards[i], err));
     return AF_OK;
 }
 
@@ -165,13 +152,12 @@ static enum af_status copy_bucket(struct copy *copy, struct af_bucket *bucket, s
 {
     AF_TRY(af_dir_make(copy->dir, err));
     af_mutex_lock(&copy->engine->flush);
-    enum af_status status = link_all(copy, bucket, err);
+    enum af_status status = hold_all(copy, bucket, err);
     af_mutex_unlock(&copy->engine->flush);
     if (status == AF_OK)
         status = check_whole(copy, err);
     for (size_t i = 0; i < copy->count && status == AF_OK; i++)
-        if (copy->shards[i].files != NULL)
-            status = merge_shard(copy, &copy->shards[i], err);
+        status = copy_shard(copy, &copy->shards[i], err);
     return status == AF_OK ? af_dir_sync(copy->dir, err) : status;
 }
 
@@ -184,8 +170,7 @@ enum af_status af_tsm_snapshot(struct af_tsm *engine, uint64_t id, const char *d
     af_arena_init(&copy.arena, SIZE_MAX);
     enum af_status status = copy_bucket(&copy, bucket, err);
     for (size_t i = 0; i < copy.count; i++) {
-        if (copy.shards[i].files != NULL)
-            af_files_unref(copy.shards[i].files);
+        af_files_unref(copy.shards[i].files);
         af_shard_unref(copy.shards[i].shard);
     }
     af_arena_done(&copy.arena);

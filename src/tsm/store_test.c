@@ -444,3 +444,28 @@ AF_TEST(what_does_not_fit_is_not_installed)
     world_close(&world);
     world_close(&other);
 }
+
+/* What a build flushes after files were taken in wins over them, also in a shard that it had flushed to before. */
+AF_TEST(a_build_wins_over_what_was_installed_before)
+{
+    struct world world;
+    struct world other;
+    char copy[1024];
+    world_init(&world, "a");
+    world_init(&other, "b");
+    other.options.no_wal = other.options.no_compaction = true;
+    world_open(&world);
+    world_open(&other);
+    world_put(&world, "m v=2i 1\n");
+    (void)snprintf(copy, sizeof copy, "%s/copy", af_test_dir());
+    AF_CHECK_OK(af_tsm_snapshot(world.engine, BUCKET, copy, &world.err), world.err);
+    world_put(&other, "m v=1i 1\n");
+    world_flush(&other);
+    install_all(&world, &other, copy, &other.err);
+    world_check(&other, "m", "m 1 v=2i\n");
+    world_put(&other, "m v=3i 1\n");
+    world_flush(&other);
+    world_check(&other, "m", "m 1 v=3i\n");
+    world_close(&world);
+    world_close(&other);
+}

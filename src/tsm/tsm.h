@@ -67,7 +67,8 @@ struct af_tsm_verdict {
     uint64_t conflicts;            /* points dropped: a field has another type in that shard */
     uint64_t expired;              /* points dropped: older than the retention */
     uint64_t too_long;             /* points dropped: a string past AF_TSM_STRING_BYTES_MAX, a key past AF_LP_KEY_BYTES_MAX, or one that
-                                      holds the separator of keys and fields */
+                                      holds the separator of keys and fields; keys past AF_TSM_BATCH_KEYS_BYTES_MAX in one write; a time
+                                      that needs a shard past AF_TSM_SHARDS_MAX or AF_TSM_NEW_SHARDS_MAX */
     char reason[512];              /* of the first conflict, else of what is past the retention, else of what is too long: `field type
                                       conflict: input field "v" on measurement "m" is type integer, already exists as type float`,
                                       `points beyond retention policy`, ... */
@@ -155,7 +156,8 @@ struct af_tsm_stats_now {
     uint64_t waits;                /* writes that waited for room in the cache */
     bool is_read_only;
     bool is_full;                  /* the disk, at the last try */
-    char why[256];                 /* it is read-only or full */
+    bool is_flush_failing;         /* the cache could not be written out at the last try, for whatever reason; it is tried again */
+    char why[256];                 /* it is read-only or full, or its flush fails */
 };
 void af_tsm_stats_get_now(struct af_tsm *engine, struct af_tsm_stats_now *out);
 

@@ -8,13 +8,13 @@
  *                             '--- types (types.c)     measurement + field -> type
  *
  * Locks, in order (whoever holds one takes only later ones):
- *     engine->flush   one flush at a time; also held while buckets and shards are dropped and files are taken in
  *     shard->work     compaction, erasing: who replaces files of a shard. A flush only adds files and does not take it
+ *     engine->flush   one flush at a time; also held while buckets and shards are dropped, files are taken in, and a deletion chooses files
  *     engine->catalog buckets come and go, manifests are written
  *     (the log's pause, or engine->apply without a log: no write is between the log and the cache)
  *     engine->lock    buckets, shards, settings, which caches and file sets are current; never held over I/O
  *     index lock, types lock, cache lock, wal lock
- * shard->work comes before engine->lock because its holder works for minutes and then swaps file sets under engine->lock.
+ * shard->work comes first because its holder works for minutes: nobody who holds another lock may wait for it.
  *
  * The life of a write: resolve series (index), pick shards, check types, encode the record -- all without order. Then the log gives it a
  * ticket and makes it durable; then it is applied to the active cache in order of ticket, as replay would.
@@ -23,7 +23,8 @@
  * cache is written to TSM files, which are installed in the same moment in which the frozen cache is dropped (engine->lock): a reader
  * sees every point once. Then older segments of the log are deleted.
  *
- * Readers hold references: on caches and on file sets (a view). Files that compaction replaced are unlinked with the last reference.
+ * Readers hold references: on caches and on file sets (a view). Files that compaction replaced are unlinked at once, and closed with the
+ * last reference.
  */
 #ifndef AF_TSM_INT_H
 #define AF_TSM_INT_H
@@ -95,6 +96,8 @@ enum { AF_INDEX_NONE = UINT32_MAX };
 /* AF_ECORRUPT: the caller removes the file and opens again, then adds every key of its TSM files. */
 AF_MUST_CHECK enum af_status af_index_open(const char *path, struct af_index **out, struct af_error *err);
 void af_index_close(struct af_index *index);
+/* The file ended before its last record did, or had none: keys of TSM files may be missing, add them. */
+bool af_index_is_torn(const struct af_index *index);
 AF_MUST_CHECK enum af_status af_index_add(struct af_index *index, struct af_slice key, uint32_t *out_id, struct af_error *err);
 uint32_t af_index_find(struct af_index *index, struct af_slice key); /* AF_INDEX_NONE; hidden ones are found too */
 /* Ids of the points' rows (AF_INDEX_NONE where the row is none), in `arena`; new series are added. */
@@ -236,8 +239,12 @@ bool af_part_name_parse(const char *path, const char *suffix, uint32_t *out_gene
 char *af_part_side_path(const char *path, const char *suffix);
 AF_MUST_CHECK enum af_status af_part_open(const char *path, struct af_tsm_part **out, struct af_error *err);
 void af_part_unref(struct af_tsm_part *part);
-/* It is not in the shard's set any more: unlink it now. Who reads it goes on reading; who needs paths (snapshots) holds shard->work.
- * Not with the last reference: a deletion that comes before would leave no tombstone on it, and a crash would bring the points back. */
+/* Unlink it now; the caller holds shard->work, or the part was in no set. Who reads it goes on reading.
+ * Not with the last reference: a deletion that comes before would leave no tombstone on it, and a crash would bring the points back.
+ * On failure the file is there as before, unless part->is_unlinked says that only what follows failed (an fsync of the directory). */
+AF_MUST_CHECK enum af_status af_part_unlink(struct af_tsm_part *part, struct af_error *err);
+/* The same for a part without tombstones whose values are elsewhere too; tried again with the last reference. While such a file is there,
+ * nothing can be deleted from its shard (erase.c). */
 void af_part_doom(struct af_tsm_part *part);
 /* Its statistics, read when first asked for; live as long as the part. NULL: there are none. */
 AF_MUST_CHECK enum af_status af_part_stats(struct af_tsm_part *part, struct af_tsm_stats **out, struct af_error *err);

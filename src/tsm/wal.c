@@ -23,6 +23,7 @@
 enum {
     STAGE_BYTES = 256 << 10, /* small records are gathered in it */
     DIRECT_BYTES = 64 << 10, /* larger ones are written from where they are */
+    PROBE_BYTES = 64 << 10,
     TURNS = 64,
 };
 
@@ -277,6 +278,23 @@ static enum af_status write_records(struct af_wal *wal, const struct node *group
     return write_staged(wal, err);
 }
 
+static bool has_probe(const struct node *group)
+{
+    for (; group != NULL; group = group->next)
+        if (group->payload.len == 0)
+            return true;
+    return false;
+}
+
+/* A probe asks whether there is room for points; an empty record would fit in the last page of a full disk. So room for a small batch is
+ * taken and given back. */
+static enum af_status try_room(struct af_wal *wal, struct af_error *err)
+{
+    memset(wal->stage, 0, PROBE_BYTES);
+    AF_TRY(af_file_write(wal->file, af_slice_make(wal->stage, PROBE_BYTES), err));
+    return af_file_truncate(wal->file, af_file_size(wal->file) - PROBE_BYTES, err);
+}
+
 /* All of it durable, or nothing of it in the log. */
 static enum af_status write_group(struct af_wal *wal, const struct node *group, uint64_t first, struct af_error *err)
 {
@@ -286,7 +304,9 @@ static enum af_status write_group(struct af_wal *wal, const struct node *group, 
         AF_TRY(begin_segment(wal, err));
     const uint64_t start = af_file_size(wal->file);
     struct af_error cause;
-    enum af_status status = write_records(wal, group, first, err);
+    enum af_status status = has_probe(group) ? try_room(wal, err) : AF_OK;
+    if (status == AF_OK)
+        status = write_records(wal, group, first, err);
     if (status == AF_OK)
         return sync_file(wal, wal->file, err);
     wal->staged = 0;

@@ -156,6 +156,37 @@ static enum af_status add_shard(struct job *job, struct af_shard *shard, size_t 
     return AF_OK;
 }
 
+/* Every shard keeps files open. One that could not open its own would keep the whole cache from being written out. */
+static bool is_full_of_shards_locked(const struct af_tsm *engine)
+{
+    return engine->at.shard_count >= af_descriptors_max() / 2;
+}
+
+/* NULL: there are too many. What the log holds was acknowledged and gets its shard. */
+static enum af_status need_shard_locked(struct job *job, int64_t time_ns, struct af_shard **out, struct af_error *err)
+{
+    *out = core_shard_at_locked(job->bucket, time_ns);
+    if (*out != NULL)
+        return AF_OK;
+    if (!job->is_replay && (job->new_shards >= AF_TSM_NEW_SHARDS_MAX || job->bucket->shard_count >= AF_TSM_SHARDS_MAX ||
+                            is_full_of_shards_locked(job->engine)))
+        return AF_OK;
+    job->new_shards++;
+    return core_shard_need_locked(job->engine, job->bucket, time_ns, out, err);
+}
+
+static const char *shards_words(const struct job *job)
+{
+    static const char BUCKET_WORDS[] = "points need more shards than a bucket may have; give the bucket longer shards";
+    static const char WRITE_WORDS[] = "points need more new shards than one write may make; sort points by time, or give the bucket longer "
+                                      "shards";
+    static const char OPEN_WORDS[] = "points need more shards than this process may keep open; raise ulimit -n, or give buckets longer "
+                                     "shards";
+    if (job->bucket->shard_count >= AF_TSM_SHARDS_MAX)
+        return BUCKET_WORDS;
+    return is_full_of_shards_locked(job->engine) ? OPEN_WORDS : WRITE_WORDS;
+}
+
 static enum af_status mark_rows_locked(struct job *job, uint32_t *shard_of, struct af_error *err)
 {
     size_t cap = 0;
@@ -164,7 +195,11 @@ static enum af_status mark_rows_locked(struct job *job, uint32_t *shard_of, stru
         if (!job_is_live(job, row))
             continue;
         if (shard == NULL || !core_shard_holds(shard, job->points.time_ns[row]))
-            AF_TRY(core_shard_need_locked(job->engine, job->bucket, job->points.time_ns[row], &shard, err));
+            AF_TRY(need_shard_locked(job, job->points.time_ns[row], &shard, err));
+        if (shard == NULL) {
+            AF_TRY(job_drop_unfit(job, row, shards_words(job), err));
+            continue;
+        }
         if (shard->mark == 0)
             AF_TRY(add_shard(job, shard, &cap, err));
         shard_of[row] = shard->mark - 1;
@@ -201,9 +236,9 @@ enum af_status job_choose_shards(struct job *job, struct af_error *err)
         return AF_OK;
     af_mutex_lock(&job->engine->lock);
     enum af_status status = job->bucket->is_dropped ? af_fail(err, AF_ENOTFOUND, "the bucket was deleted meanwhile")
-                                                    : core_shard_need_locked(job->engine, job->bucket, low, &shard, err);
+                                                    : need_shard_locked(job, low, &shard, err);
     if (status == AF_OK)
-        status = core_shard_holds(shard, high) ? one_shard(job, shard, err) : many_shards_locked(job, err);
+        status = shard != NULL && core_shard_holds(shard, high) ? one_shard(job, shard, err) : many_shards_locked(job, err);
     af_mutex_unlock(&job->engine->lock);
     return status;
 }
@@ -216,7 +251,7 @@ static enum af_status number_targets(struct job *job, struct af_intern *pairs, u
     for (size_t row = 0; row < job->points.row_count; row++) {
         if (!job_is_live(job, row))
             continue;
-        uint32_t pair[2] = { job->measurement_of != NULL ? job->measurement_of[job->points.series[row]] : 0,
+        uint32_t pair[2] = { job->measurement_of != NULL ? job->measurement_of[row] : 0,
                              job->shard_of != NULL ? job->shard_of[row] : 0 };
         if (pair[0] != last[0] || pair[1] != last[1])
             AF_TRY(af_intern_add(pairs, af_slice_make(pair, sizeof pair), &number, err));
@@ -263,9 +298,13 @@ enum af_status job_choose_targets(struct job *job, struct af_error *err)
 
 /* --- log and cache --------------------------------------------------------------------------------------------------------- */
 
+/* Shown before the log or engine->apply lets a flush begin: the flush writes down which series are hidden, then drops the log. */
 enum af_status job_put(struct job *job, const uint32_t *ids, const uint64_t *shards, struct af_error *err)
 {
-    return af_cache_put(job->engine->at.active, &job->points, ids, shards, job->shards[0]->id, err);
+    enum af_status status = af_cache_put(job->engine->at.active, &job->points, ids, shards, job->shards[0]->id, err);
+    if (status == AF_OK)
+        af_index_show(job->bucket->index, ids, job->points.row_count);
+    return status;
 }
 
 enum af_status job_shard_ids(struct job *job, uint64_t **out, struct af_error *err)
@@ -326,6 +365,8 @@ static enum af_status place(struct job *job, struct af_error *err)
     if (job->live_count == 0)
         return AF_OK;
     AF_TRY(job_choose_shards(job, err));
+    if (job->live_count == 0)
+        return AF_OK;
     AF_TRY(job_choose_targets(job, err));
     return job_check_types(job, err);
 }
@@ -384,6 +425,7 @@ static enum af_status write_rows(struct job *job, struct af_tsm_series_memo *mem
     int64_t retention_ns = job->bucket->settings.retention_ns;
     af_mutex_unlock(&job->engine->lock);
     AF_TRY(job_check_sizes(job, err));
+    AF_TRY(job_check_keys_bytes(job, err));
     AF_TRY(job_check_retention(job, retention_ns, err));
     AF_TRY(place(job, err));
     AF_TRY(job_list_dropped(job, series_before, err));
@@ -392,7 +434,6 @@ static enum af_status write_rows(struct job *job, struct af_tsm_series_memo *mem
         return AF_OK;
     AF_TRY(job_resolve(job, memo, &ids, err));
     AF_TRY(commit(job, ids, err));
-    af_index_show(job->bucket->index, ids, job->points.row_count);
     job->engine->counts.points_written += job->live_count;
     job->engine->counts.values_written += job_count_values(job);
     job->engine->counts.commits++;
@@ -436,7 +477,7 @@ static enum af_status replay_record(struct core_replay *replay, struct af_slice 
 {
     uint64_t id;
     struct af_tsm_verdict verdict = { 0 };
-    struct job job = { .engine = replay->engine, .arena = &replay->arena, .verdict = &verdict };
+    struct job job = { .engine = replay->engine, .is_replay = true, .arena = &replay->arena, .verdict = &verdict };
     AF_TRY(af_record_decode(payload, &replay->arena, &replay->set, &id, &job.points, err));
     job.bucket = af_bucket_find(replay->engine, id);
     if (job.bucket == NULL) {

@@ -24,12 +24,14 @@ struct job {
     size_t live_count;              /* rows that are still points */
     size_t conflict_row;            /* the first row of those with a conflict, once there is one */
 
-    const uint32_t *measurement_of; /* by id of the set: which measurement; NULL: all are of measurements[0] */
+    const uint32_t *measurement_of; /* by row: which measurement; NULL: all are of measurements[0] */
     struct af_slice *measurements;
     size_t measurement_count;
 
     struct af_shard **shards;       /* references */
     size_t shard_count;
+    size_t new_shards;              /* that it has made */
+    bool is_replay;                 /* of the log: what was acknowledged is bound by no limit that guards the engine's size */
     const uint32_t *shard_of;       /* by row; NULL: all are in shards[0] */
 
     struct target *targets;
@@ -44,6 +46,8 @@ static inline bool job_is_live(const struct job *job, size_t row)
 
 /* Take a live row out; `why` lives as long as the job's arena. */
 AF_MUST_CHECK enum af_status job_drop(struct job *job, size_t row, const char *why, struct af_error *err);
+/* The same, counted and worded as what does not fit. */
+AF_MUST_CHECK enum af_status job_drop_unfit(struct job *job, size_t row, const char *why, struct af_error *err);
 /* After all drops: verdict->dropped_rows and their reasons. */
 AF_MUST_CHECK enum af_status job_list_dropped(struct job *job, const uint32_t *series_before, struct af_error *err);
 
@@ -61,6 +65,7 @@ void core_after_write(struct af_tsm *engine); /* tells the flusher, or is it */
 
 /* check.c, in this order. */
 AF_MUST_CHECK enum af_status job_check_sizes(struct job *job, struct af_error *err);     /* and the measurements */
+AF_MUST_CHECK enum af_status job_check_keys_bytes(struct job *job, struct af_error *err);
 AF_MUST_CHECK enum af_status job_check_retention(struct job *job, int64_t retention_ns, struct af_error *err);
 AF_MUST_CHECK enum af_status job_check_types(struct job *job, struct af_error *err);     /* after shards are chosen */
 #endif

@@ -3,6 +3,7 @@
 #include "os/clock.h"
 #include "os/fault.h"
 #include "tsm/engine_fixture.h"
+#include "tsm/index_int.h"
 #include <errno.h>
 
 #define HOUR (INT64_C(3600) * 1000000000)
@@ -311,5 +312,148 @@ AF_TEST(a_full_cache_on_a_full_disk_refuses_at_once)
         rows += *at == '\n';
     AF_CHECK_INT(rows, done); /* the refused one is not there, the last one is */
     free(got);
+    world_close(&world);
+}
+
+/* --- what one write may cost ------------------------------------------------------------------------------------------------ */
+
+static struct af_write_answer write_hours(struct world *world, int first, int count)
+{
+    char *text = malloc((size_t)count * 48 + 1);
+    size_t len = 0;
+    text[0] = '\0';
+    for (int i = first; i < first + count; i++)
+        len += (size_t)sprintf(text + len, "m v=1i %lld\n", (long long)(i * HOUR));
+    struct af_write_answer answer = world_write(world, text);
+    free(text);
+    return answer;
+}
+
+AF_TEST(shards_have_a_ceiling)
+{
+    struct world world;
+    struct af_tsm_bucket settings = { .id = BUCKET, .shard_ns = HOUR };
+    world_init(&world, "a");
+    world.options.cache_bytes = (size_t)256 << 20;
+    world_open(&world);
+    AF_CHECK_OK(af_tsm_bucket_set(world.engine, &settings, &world.err), world.err);
+    struct af_write_answer answer = write_hours(&world, 0, AF_TSM_NEW_SHARDS_MAX + 200);
+    AF_CHECK_INT(answer.dropped, 200);
+    AF_CHECK(answer.others_kept && strstr(answer.reason, "more new shards than one write may make") != NULL);
+    AF_CHECK_INT(world_stats(&world).shards, AF_TSM_NEW_SHARDS_MAX);
+    AF_CHECK_INT(write_hours(&world, 0, AF_TSM_NEW_SHARDS_MAX + 1).dropped, 0); /* those that are there cost nothing */
+    for (int i = 1; world_stats(&world).shards < AF_TSM_SHARDS_MAX && i < 50; i++)
+        if (write_hours(&world, i * 1000, 1000).dropped > 0)
+            break;
+    answer = write_hours(&world, 100000, 1);
+    AF_CHECK_INT(answer.dropped, 1);
+    AF_CHECK(strstr(answer.reason, "more shards than") != NULL);
+    AF_CHECK(world_stats(&world).shards <= AF_TSM_SHARDS_MAX);
+    AF_CHECK_INT(write_hours(&world, 0, 3).dropped, 0);
+    world_close(&world);
+}
+
+/* A series with a key of `key_bytes` and so many fields. */
+static struct af_write_answer write_wide(struct world *world, int series, size_t key_bytes, int fields)
+{
+    char *text = malloc(key_bytes + (size_t)fields * 16 + 64);
+    size_t len = (size_t)sprintf(text, "m,t=%d", series);
+    memset(text + len, 'x', key_bytes);
+    len += key_bytes;
+    text[len++] = ' ';
+    for (int i = 0; i < fields; i++)
+        len += (size_t)sprintf(text + len, "%sf%d=1i", i > 0 ? "," : "", i);
+    (void)sprintf(text + len, " 1\n");
+    struct af_write_answer answer = world_write(world, text);
+    free(text);
+    return answer;
+}
+
+AF_TEST(keys_times_fields_have_a_ceiling)
+{
+    struct world world;
+    world_init(&world, "a");
+    world.options.cache_bytes = (size_t)64 << 20;
+    world_open(&world);
+    struct af_write_answer answer = write_wide(&world, 1, 60000, 5000); /* 300 MB in files */
+    AF_CHECK_INT(answer.dropped, 1);
+    AF_CHECK(strstr(answer.reason, "series keys times fields") != NULL);
+    AF_CHECK_INT(write_wide(&world, 2, 60000, 1100).dropped, 0);
+    AF_CHECK_INT(write_wide(&world, 3, 10, 5000).dropped, 0);
+    world_flush(&world);
+    AF_CHECK(world_stats(&world).files >= 2); /* of one flush: an index of 66 MB is too much for one file */
+    world_close(&world);
+}
+
+struct late {
+    struct world *world;
+    bool is_through;
+};
+
+static void write_late(void *ctx)
+{
+    struct late *late = ctx;
+    world_put(late->world, "m,t=a v=2i 2\n");
+}
+
+static void pause_log(void *ctx)
+{
+    struct late *late = ctx;
+    af_wal_pause(late->world->engine->wal);
+    __atomic_store_n(&late->is_through, true, __ATOMIC_SEQ_CST);
+    af_wal_resume(late->world->engine->wal);
+}
+
+/* A series that was hidden after the writer had looked it up is visible again before a flush can begin, which would write down that it is
+ * hidden and drop the log. The index's lock stops the writer where it shows the series. */
+AF_TEST(a_hidden_series_is_shown_before_a_flush_can_begin)
+{
+    struct world world;
+    struct af_thread threads[2] = { 0 };
+    world_init(&world, "a");
+    world_open(&world);
+    struct late late = { .world = &world };
+    world_put(&world, "m,t=a v=1i 1\n");
+    struct af_bucket *bucket = af_bucket_find(world.engine, BUCKET);
+    uint32_t id = af_index_find(bucket->index, af_slice_of("m,t=a"));
+    af_wal_pause(world.engine->wal);
+    AF_CHECK_OK(af_thread_start(&threads[0], "writer", write_late, &late, &world.err), world.err);
+    af_clock_sleep_ms(100); /* it has resolved and waits for the log */
+    af_index_hide(bucket->index, id);
+    af_mutex_lock(&bucket->index->lock);
+    af_wal_resume(world.engine->wal);
+    af_clock_sleep_ms(50); /* it is in the log */
+    AF_CHECK_OK(af_thread_start(&threads[1], "flusher", pause_log, &late, &world.err), world.err);
+    af_clock_sleep_ms(100);
+    AF_CHECK(!__atomic_load_n(&late.is_through, __ATOMIC_SEQ_CST));
+    af_mutex_unlock(&bucket->index->lock);
+    af_thread_join(&threads[0]);
+    af_thread_join(&threads[1]);
+    af_bucket_unref(bucket);
+    world_check(&world, "m", "m,t=a 1 v=1i\nm,t=a 2 v=2i\n");
+    world_close(&world);
+}
+
+/* A parser that has met many series is asked for a few: those are checked as in a large batch. */
+AF_TEST(a_small_write_after_many_series_is_checked_too)
+{
+    struct world world;
+    struct af_buf text;
+    world_init(&world, "a");
+    world.options.cache_bytes = (size_t)64 << 20;
+    world_open(&world);
+    af_buf_init(&text, 1 << 26);
+    for (int i = 0; i < 17000; i++) /* in the request's second batch the set is many times its rows */
+        af_buf_printf(&text, "m%d,t=%d v=1i 1\n", i % 3, i);
+    af_buf_append_str(&text, "m0,t=1 v=2i 2\nm1,t=a\\ #!~# v=2i 2\nm9,t=");
+    size_t start = text.len;
+    while (text.len - start < 66000)
+        af_buf_append_str(&text, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    af_buf_append_str(&text, " v=1i 3\nm1,t=#!~# v=3i 3\nm1,t=1 v=1.5 4\nm8 v=1.5 5\nm1,t=#!~# v=4i 5\n");
+    struct af_write_answer answer = world_write(&world, af_buf_cstr(&text));
+    af_buf_done(&text);
+    AF_CHECK(answer.dropped >= 4); /* three separators or more, a key, a type */
+    world_check(&world, "m8", "m8 5 v=0x1.8p+0\n");
+    world_check(&world, "m9", "");
     world_close(&world);
 }

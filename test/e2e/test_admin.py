@@ -507,6 +507,10 @@ class V2(Admin):
         self.ask(401, "POST", "/api/v2/signin", headers=basic("u", "the first one"))
         self.ask(204, "PUT", "/api/v2/me/password", {"password": "the third one"}, headers=basic("u", "the second one"))
         self.ask(401, "POST", "/api/v2/signin", headers={"Authorization": "Token " + self.server.token})
+        self.ask(401, "GET", "/api/v2/me", **cookie)  # a new password ends what the old one began
+        status, _, headers = self.server.request("POST", "/api/v2/signin", headers=basic("u", "the third one"))
+        cookie = {"headers": {"Cookie": headers["Set-Cookie"].split(";")[0]}, "auth": False}
+        self.ask(200, "GET", "/api/v2/me", **cookie)
         self.ask(204, "POST", "/api/v2/signout", **cookie)
         self.ask(401, "GET", "/api/v2/me", **cookie)
         self.ask(200, "PATCH", path, {"status": "inactive"})
