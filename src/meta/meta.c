@@ -287,6 +287,16 @@ static enum af_status bring_forward(struct af_meta *meta, struct af_error *err)
     return meta_end(meta, meta_run(meta, schema, err), err);
 }
 
+/* On a full disk an administrator must still be able to delete. SQLite's log is written over from its beginning after each checkpoint, and
+ * the file's free pages are used again, so what was there once takes no new room. A disk that is full now has none to give: no failure. */
+static void reserve_room(struct af_meta *meta)
+{
+    (void)!meta_run(meta, "PRAGMA wal_autocheckpoint = 16;"
+                          "INSERT OR REPLACE INTO setting (name, value) VALUES ('room', printf('%.131072c', 'x'));"
+                          "DELETE FROM setting WHERE name = 'room';"
+                          "PRAGMA wal_checkpoint(RESTART);", NULL);
+}
+
 /* 0600 before a secret is in it: made by us, empty, before SQLite sees it. */
 static enum af_status make_private(const char *path, struct af_error *err)
 {
@@ -302,7 +312,9 @@ static enum af_status open_db(struct af_meta *meta, const char *path, struct af_
     /* EXCLUSIVE: the directory has one owner anyway, and every read would cost eight calls for locks. */
     AF_TRY(meta_run(meta, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                        "PRAGMA foreign_keys = ON;", err));
-    return bring_forward(meta, err);
+    AF_TRY(bring_forward(meta, err));
+    reserve_room(meta);
+    return AF_OK;
 }
 
 enum af_status af_meta_open(const char *path, struct af_meta **out, struct af_error *err)

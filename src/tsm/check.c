@@ -331,7 +331,7 @@ enum af_status job_check_keys_bytes(struct job *job, struct af_error *err)
 {
     static const char WORDS[] = "series keys times fields of one write exceed what its files may repeat; send fewer points at once, or "
                                 "shorter keys";
-    uint64_t *bytes;
+    uint64_t *bytes = NULL;
     uint64_t sum = 0;
     if (!may_cost_too_much(job))
         return AF_OK;

@@ -91,7 +91,7 @@ class FullDisk(lib.Case):
         for path in ("/health", "/ready"):
             status, body, _ = server.request("GET", path, auth=False)
             self.assertEqual(status, 503, (path, body))
-            self.assertIn("no space left", json.loads(body)["message"].lower(), path)
+            self.assertIn("disk is full", json.loads(body)["message"].lower(), path)
         self.assertEqual(self.metric(server, "afluxo_engine_full"), 1)
         self.assertEqual(self.metric(server, "afluxo_engine_read_only"), 0)
         for path in ("/api/v2/buckets", "/query?q=SHOW+DATABASES", "/api/v2/orgs", "/debug/vars"):
