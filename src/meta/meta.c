@@ -292,7 +292,7 @@ static enum af_status bring_forward(struct af_meta *meta, struct af_error *err)
 static void reserve_room(struct af_meta *meta)
 {
     (void)!meta_run(meta, "PRAGMA wal_autocheckpoint = 16;"
-                          "INSERT OR REPLACE INTO setting (name, value) VALUES ('room', printf('%.131072c', 'x'));"
+                          "INSERT OR REPLACE INTO setting (name, value) VALUES ('room', hex(zeroblob(65536)));"
                           "DELETE FROM setting WHERE name = 'room';"
                           "PRAGMA wal_checkpoint(RESTART);", NULL);
 }
