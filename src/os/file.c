@@ -393,11 +393,6 @@ uint64_t af_file_size(const struct af_file *file)
     return file->size;
 }
 
-const char *af_file_path(const struct af_file *file)
-{
-    return file->path;
-}
-
 enum af_status af_file_truncate(struct af_file *file, uint64_t size, struct af_error *err)
 {
     if (file->sick != 0)

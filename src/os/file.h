@@ -38,7 +38,6 @@ AF_MUST_CHECK enum af_status af_file_sync(struct af_file *file, struct af_error 
 /* How many syncs of files and directories have failed in this process. */
 uint64_t af_os_sync_failures(void);
 uint64_t af_file_size(const struct af_file *file);
-const char *af_file_path(const struct af_file *file);
 /* Cut to `size` bytes, as recovery of a torn tail and of a write that failed half way needs. */
 AF_MUST_CHECK enum af_status af_file_truncate(struct af_file *file, uint64_t size, struct af_error *err);
 /* Write the bytes from `from` to the end again as they are: what an earlier process left unsynced, or lost in a failed fsync while its

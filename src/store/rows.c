@@ -224,11 +224,6 @@ void af_rows_drop_last(struct af_rows *rows)
         af_bit_clear(rows->columns[i].validity, rows->count);
 }
 
-size_t af_rows_count(const struct af_rows *rows)
-{
-    return rows->count;
-}
-
 bool af_rows_is_full(const struct af_rows *rows)
 {
     return rows->count >= rows->rows_max || rows->text_bytes >= AF_BATCH_TEXT_BYTES_MAX ||

@@ -30,7 +30,6 @@ AF_MUST_CHECK enum af_status af_rows_text(struct af_rows *rows, size_t field, st
 /* Take the last row back, as when it has no value. */
 void af_rows_drop_last(struct af_rows *rows);
 
-size_t af_rows_count(const struct af_rows *rows);
 bool af_rows_is_full(const struct af_rows *rows); /* AF_BATCH_ROWS, AF_BATCH_TEXT_BYTES_MAX, or much memory for wide rows */
 
 /* All rows as a batch in `arena`; then there are none. *out is NULL if there were none. */

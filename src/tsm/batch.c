@@ -26,12 +26,7 @@ static enum af_status prepare(struct af_tsm_batch *batch, struct af_tsm_series_m
 {
     struct job *job = &batch->job;
     const uint32_t *series_before = job->points.series;
-    af_mutex_lock(&job->engine->lock);
-    int64_t retention_ns = job->bucket->settings.retention_ns;
-    af_mutex_unlock(&job->engine->lock);
-    AF_TRY(job_check_sizes(job, err));
-    AF_TRY(job_check_keys_bytes(job, err));
-    AF_TRY(job_check_retention(job, retention_ns, err));
+    AF_TRY(job_check_points(job, err));
     AF_TRY(job_choose_shards(job, err));
     AF_TRY(job_list_dropped(job, series_before, err));
     job->engine->counts.points_dropped += job->verdict->dropped_row_count;

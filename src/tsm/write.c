@@ -417,16 +417,22 @@ void core_after_write(struct af_tsm *engine)
         (void)core_flush_once(engine, NULL); /* the points are in the log; its failure is in the engine's state */
 }
 
-static enum af_status write_rows(struct job *job, struct af_tsm_series_memo *memo, struct af_error *err)
+/* What can be said of the points alone: sizes, cost, age. */
+enum af_status job_check_points(struct job *job, struct af_error *err)
 {
-    const uint32_t *series_before = job->points.series;
-    uint32_t *ids;
     af_mutex_lock(&job->engine->lock);
     int64_t retention_ns = job->bucket->settings.retention_ns;
     af_mutex_unlock(&job->engine->lock);
     AF_TRY(job_check_sizes(job, err));
     AF_TRY(job_check_keys_bytes(job, err));
-    AF_TRY(job_check_retention(job, retention_ns, err));
+    return job_check_retention(job, retention_ns, err);
+}
+
+static enum af_status write_rows(struct job *job, struct af_tsm_series_memo *memo, struct af_error *err)
+{
+    const uint32_t *series_before = job->points.series;
+    uint32_t *ids;
+    AF_TRY(job_check_points(job, err));
     AF_TRY(place(job, err));
     AF_TRY(job_list_dropped(job, series_before, err));
     job->engine->counts.points_dropped += job->verdict->dropped_row_count;

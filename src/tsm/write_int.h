@@ -53,6 +53,7 @@ AF_MUST_CHECK enum af_status job_list_dropped(struct job *job, const uint32_t *s
 
 /* write.c, in this order; what there is of the job is freed by job_done. */
 AF_MUST_CHECK enum af_status core_make_room(struct af_tsm *engine, struct af_error *err);
+AF_MUST_CHECK enum af_status job_check_points(struct job *job, struct af_error *err); /* sizes, cost, retention */
 AF_MUST_CHECK enum af_status job_choose_shards(struct job *job, struct af_error *err);
 AF_MUST_CHECK enum af_status job_choose_targets(struct job *job, struct af_error *err);
 AF_MUST_CHECK enum af_status job_resolve(struct job *job, struct af_tsm_series_memo *memo, uint32_t **out_ids, struct af_error *err);
