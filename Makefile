@@ -15,7 +15,7 @@ DIRS ?= $(patsubst src/%/,%,$(sort $(dir $(shell find src -name '*.c'))))
 Q = $(if $(V),,@)
 say = @$(if $(V),true,echo "  $(1)")
 
-LIBS = -lcurl -lmicrohttpd -lsqlite3 -lcrypto -lcrypt -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -lyajl -lxxhash -lpthread -lm
+LIBS = -lcurl -lmicrohttpd -lsqlite3 -lcrypto -lcrypt -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -lyajl -lxxhash -lpcre2-8 -lpthread -lm
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Werror
 CBASE = -std=c17 -D_GNU_SOURCE $(WARN) -Isrc -I. -fno-strict-aliasing -MMD -MP
 # gcc's -Wmaybe-uninitialized is a guess that -O3's inlining makes worse; the test build (-O1) keeps it, clang has its exact kin.
@@ -35,7 +35,7 @@ TEST_LIB := $(filter-out test/lib/fuzz_main.c,$(wildcard test/lib/*.c))
 obj = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
 .DEFAULT_GOAL := all
-.PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench fuzz tidy clang-suite tsan sim \
+.PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench differential fuzz tidy clang-suite tsan sim \
         install deb docs
 all: $(BUILD)/afluxo $(BUILD)/libafluxo.a $(BUILD)/libafluxo.so
 
@@ -45,6 +45,7 @@ help:
 	@echo "make             build/afluxo and build/libafluxo.{a,so}"
 	@echo "make check-all   the core tests and those that need PyPI"
 	@echo "make bench       benchmarks beside their peers, as ratios"
+	@echo "make differential  QUERIES=$(QUERIES) random queries, answers compared with influxd's"
 	@echo "make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (F=parquet: only those)"
 	@echo "make tsan        the concurrent rooms' tests under ThreadSanitizer"
 	@echo "make sim         power cuts: CRASHES=$(CRASHES) disks as a crash may leave them, opened and compared with a model"
@@ -140,6 +141,12 @@ check-extra:
 check-all:
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory check-extra
+# Random queries asked of influxd and of afluxo: the same answers?
+QUERIES ?= 100000
+differential:
+	@tools/install.sh core influxdb test
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/afluxo-asan
+	@AFLUXO_ASAN=$(BUILD)/afluxo-asan AFLUXO_TEST_QUERIES=$(QUERIES) python3 -W ignore test/e2e/test_influxql_differential.py
 bench:
 	@tools/install.sh core influxdb extra bench
 	@$(MAKE) --no-print-directory -j$$(nproc) all benches

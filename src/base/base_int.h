@@ -5,6 +5,7 @@
 #define AF_BASE_INT_H
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -21,6 +22,17 @@ struct af_pow10 {
 };
 
 enum { AF_POW10_MIN = -342, AF_POW10_MAX = 324, AF_POW10_EXACT_MAX = 55 };
+
+/*
+ * A zone: change i, at at_s[i] (UTC), makes the offset offset_s[i + 1]; before the first it is offset_s[0]. Neighbouring offsets differ,
+ * and the stretches of wall time that the changes skip or repeat (zone.c) ascend and do not touch each other.
+ */
+struct af_zone_table {
+    size_t change_count;
+    const int64_t *at_s;
+    const int32_t *offset_s; /* change_count + 1 */
+    char name[65];
+};
 
 /* The tables stay inside the library: hidden, they are reached without a detour. */
 #pragma GCC visibility push(hidden)

@@ -37,12 +37,19 @@ char *af_date_print(char *dst, int32_t days); /* 2024-01-02 (also years outside 
 bool af_time_parse(struct af_slice text, int64_t *out_ns, bool *out_has_zone);
 
 /* A zone: UTC, a fixed offset, or America/Sao_Paulo with its whole summer-time history (built in; from the public IANA
- * data: DST of 1985..2019, gap at midnight forward, overlap 23:00 back). */
-enum af_zone_kind { AF_ZONE_FIXED, AF_ZONE_SAO_PAULO };
+ * data: DST of 1985..2019, gap at midnight forward, overlap 23:00 back), or any zone of the system's database (os/zone.h). */
+enum af_zone_kind { AF_ZONE_FIXED, AF_ZONE_SAO_PAULO, AF_ZONE_TABLE };
+struct af_zone_table; /* immutable */
 struct af_zone {
     enum af_zone_kind kind;
     int32_t offset_s; /* of FIXED, east of UTC positive */
+    const struct af_zone_table *table; /* of TABLE */
 };
+
+/* The content of a TZif file (RFC 8536), versions 1 to 4 with the rule for later years. The table has no pointer into `bytes`. */
+AF_MUST_CHECK enum af_status af_zone_table_new(struct af_slice bytes, const char *name, struct af_zone_table **out, struct af_error *err);
+void af_zone_table_free(struct af_zone_table *table);
+const char *af_zone_table_name(const struct af_zone_table *table);
 
 /* Z, +HH:MM, +HHMM, +HH and the same with '-', whole slice: seconds east of UTC. */
 bool af_offset_parse(struct af_slice text, int32_t *out_s);
@@ -54,6 +61,8 @@ enum af_local { AF_LOCAL_UNIQUE, AF_LOCAL_GAP, AF_LOCAL_OVERLAP, AF_LOCAL_RANGE 
 /* Wall time (as if UTC) to UTC. In an overlap the first (summer-time) instant is taken; in a gap the wall time is shifted
  * forward by the gap's length; AF_LOCAL_RANGE: not representable (out is untouched). */
 enum af_local af_zone_to_utc(const struct af_zone *zone, int64_t wall_ns, int64_t *out_ns);
+/* The offset at an instant, and the stretch of instants [first, end) around it that has it; INT64_MIN and INT64_MAX: no change there. */
+int32_t af_zone_span(const struct af_zone *zone, int64_t utc_s, int64_t *out_first_s, int64_t *out_end_s);
 int64_t af_zone_to_wall(const struct af_zone *zone, int64_t utc_ns); /* stops at the ends of int64 */
 
 /* Same for a column, cheap when neighbours share an offset (a cached span of equal offset). Values that are not

@@ -244,7 +244,7 @@ AF_TEST(sao_paulo_agrees_with_the_zone_data)
     setenv("TZ", "America/Sao_Paulo", 1);
     tzset();
     struct af_prng prng = { 3 };
-    const int64_t start_s = ns_of("1900-01-01") / AF_NS_PER_S;
+    const int64_t start_s = ns_of("1967-01-01") / AF_NS_PER_S; /* releases of the data differ in what was before */
     const int64_t stop_s = ns_of("2100-01-01") / AF_NS_PER_S;
     for (int64_t utc_s = start_s; utc_s < stop_s; utc_s += 1200 + (int64_t)af_prng_below(&prng, 1800)) {
         long offset_s = 0;

@@ -45,6 +45,7 @@ enum af_limits {
     AF_TSM_WAL_RECORD_BYTES_MAX = 256 << 20, /* one record of the log */
     AF_TSM_CACHE_BYTES = 64 << 20,         /* points in memory, by default; half of it full: it is written out */
     AF_TSM_STRING_BYTES_MAX = 1 << 20,     /* a string field, as in InfluxDB 2.x */
+    AF_TSM_DIGEST_BYTES_MAX = 64 << 20,    /* places and statistics of blocks kept in memory between queries, of all TSM files */
 
     /* server */
     AF_SERVER_CONNECTIONS_MAX = 1024,      /* open connections */
@@ -56,6 +57,17 @@ enum af_limits {
     AF_SERVER_HEADER_BYTES_MAX = 64 << 10, /* request line and headers */
     AF_SERVER_NAME_BYTES_MAX = 1024,       /* name of a bucket, database, user, token description */
     AF_SERVER_BUCKETS_MAX = 100000,        /* buckets of one server */
+
+    /* queries */
+    AF_QUERY_BYTES_MAX = 512 << 20,        /* memory of one query, by default */
+    AF_QUERY_WINDOWS_MAX = 1 << 24,        /* windows of one group, by default */
+    AF_QUERY_ANSWER_BYTES_MAX = 256 << 20, /* of an answer that cannot be sent in pieces, or is not taken by the client */
+    AF_QUERY_DEPTH_MAX = 500,              /* nesting of expressions and subqueries in a query's text */
+    AF_REGEX_STEPS_MAX = 1000000,          /* steps of one match of a regular expression */
+    AF_REGEX_BYTES_MAX = 32 << 10,         /* one regular expression */
+    AF_WIRE_HOLD_BYTES = 1 << 20,          /* of an answer that are held back, in case its statement fails */
+    AF_WIRE_CHUNK_ROWS = 10000,            /* rows of a chunk, by default */
+    AF_HOLT_WINTERS_MSTEPS_MAX = 5000,     /* steps of one fit, in millions */
 
     /* mapping */
     AF_YAML_BYTES_MAX = 1 << 20, /* a mapping or configuration file */

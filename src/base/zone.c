@@ -14,7 +14,8 @@
 #include "base/base_int.h"
 
 /*
- * America/Sao_Paulo: when the offset changed, in UTC seconds (IANA time zone data). Before the first: local mean time. From the
+ * America/Sao_Paulo: when the offset changed, in UTC seconds (IANA time zone data, release 2026f; 1965 and 1966 were an hour or a day
+ * different before). Before the first: local mean time. From the
  * first on, standard time (-03:00) and summer time (-02:00) take turns, so the index tells the offset.
  */
 static const int32_t changes_s[] = {
@@ -26,8 +27,8 @@ static const int32_t changes_s[] = {
     -570747600, -560210400, /* 1951-12-01 .. 1952-04-01 */
     -539125200, -531352800, /* 1952-12-01 .. 1953-03-01 */
     -195426000, -184197600, /* 1963-10-23 .. 1964-03-01 */
-    -155163600, -150069600, /* 1965-01-31 .. 1965-03-31 */
-    -128898000, -121125600, /* 1965-12-01 .. 1966-03-01 */
+    -155163600, -149983200, /* 1965-01-31 .. 1965-04-01 */
+    -128898000, -121122000, /* 1965-12-01 .. 1966-03-01 */
     -99954000, -89589600, /* 1966-11-01 .. 1967-03-01 */
     -68418000, -57967200, /* 1967-11-01 .. 1968-03-01 */
     499748400, 511236000, /* 1985-11-02 .. 1986-03-15 */
@@ -67,7 +68,7 @@ static const int32_t changes_s[] = {
 };
 
 enum {
-    CHANGE_COUNT = sizeof changes_s / sizeof changes_s[0],
+    SAO_PAULO_COUNT = sizeof changes_s / sizeof changes_s[0],
     OFFSET_MEAN_S = -(3 * 3600 + 6 * 60 + 28),
     OFFSET_STANDARD_S = -3 * 3600,
     OFFSET_SUMMER_S = -2 * 3600,
@@ -81,50 +82,65 @@ struct span {
     enum af_local kind;
 };
 
-/* The offset after the first `count` changes. */
-static int32_t offset_after(int count)
+static size_t change_count(const struct af_zone *zone)
 {
-    if (count == 0)
-        return OFFSET_MEAN_S;
-    return count % 2 != 0 ? OFFSET_STANDARD_S : OFFSET_SUMMER_S;
+    switch (zone->kind) {
+    case AF_ZONE_SAO_PAULO: return SAO_PAULO_COUNT;
+    case AF_ZONE_TABLE: return zone->table->change_count;
+    default: return 0;
+    }
+}
+
+static int64_t change_at(const struct af_zone *zone, size_t i)
+{
+    return zone->kind == AF_ZONE_TABLE ? zone->table->at_s[i] : changes_s[i];
+}
+
+/* The offset after the first `count` changes. */
+static int32_t offset_after(const struct af_zone *zone, size_t count)
+{
+    switch (zone->kind) {
+    case AF_ZONE_SAO_PAULO: return count == 0 ? OFFSET_MEAN_S : count % 2 != 0 ? OFFSET_STANDARD_S : OFFSET_SUMMER_S;
+    case AF_ZONE_TABLE: return zone->table->offset_s[count];
+    default: return zone->offset_s;
+    }
 }
 
 /* The wall seconds [first, end) that change i (counted from 0) owns; never empty, as the offsets differ. */
-static void wall_of_change(int i, int64_t *out_first_s, int64_t *out_end_s)
+static void wall_of_change(const struct af_zone *zone, size_t i, int64_t *out_first_s, int64_t *out_end_s)
 {
-    int64_t before = changes_s[i] + (int64_t)offset_after(i);
-    int64_t after = changes_s[i] + (int64_t)offset_after(i + 1);
+    int64_t before = change_at(zone, i) + offset_after(zone, i);
+    int64_t after = change_at(zone, i) + offset_after(zone, i + 1);
     *out_first_s = before < after ? before : after;
     *out_end_s = before < after ? after : before;
 }
 
 static struct span find_span(const struct af_zone *zone, int64_t wall_s)
 {
-    if (zone->kind == AF_ZONE_FIXED)
-        return (struct span){ INT64_MIN, INT64_MAX, zone->offset_s, AF_LOCAL_UNIQUE };
-    int count = 0; /* changes whose first wall second is not after wall_s */
-    int end = CHANGE_COUNT;
+    size_t count = 0; /* changes whose first wall second is not after wall_s */
+    size_t end = change_count(zone);
+    const size_t all = end;
     int64_t first_s, end_s;
     while (count < end) {
-        int middle = (count + end) / 2;
-        wall_of_change(middle, &first_s, &end_s);
+        size_t middle = (count + end) / 2;
+        wall_of_change(zone, middle, &first_s, &end_s);
         if (first_s <= wall_s)
             count = middle + 1;
         else
             end = middle;
     }
-    struct span span = { INT64_MIN, INT64_MAX, offset_after(count), AF_LOCAL_UNIQUE };
+    struct span span = { INT64_MIN, INT64_MAX, offset_after(zone, count), AF_LOCAL_UNIQUE };
     if (count > 0) {
-        wall_of_change(count - 1, &first_s, &end_s);
+        wall_of_change(zone, count - 1, &first_s, &end_s);
         if (wall_s < end_s) {
-            int32_t before_s = offset_after(count - 1);
-            bool is_gap = offset_after(count) > before_s;
+            int32_t before_s = offset_after(zone, count - 1);
+            bool is_gap = offset_after(zone, count) > before_s;
             return (struct span){ first_s, end_s - 1, before_s, is_gap ? AF_LOCAL_GAP : AF_LOCAL_OVERLAP };
         }
         span.first_s = end_s;
     }
-    if (count < CHANGE_COUNT) {
-        wall_of_change(count, &first_s, &end_s);
+    if (count < all) {
+        wall_of_change(zone, count, &first_s, &end_s);
         span.last_s = first_s - 1;
     }
     return span;
@@ -140,25 +156,27 @@ enum af_local af_zone_to_utc(const struct af_zone *zone, int64_t wall_ns, int64_
     return span.kind;
 }
 
-static int32_t offset_at(const struct af_zone *zone, int64_t utc_s)
+int32_t af_zone_span(const struct af_zone *zone, int64_t utc_s, int64_t *out_first_s, int64_t *out_end_s)
 {
-    if (zone->kind == AF_ZONE_FIXED)
-        return zone->offset_s;
-    int count = 0;
-    int end = CHANGE_COUNT;
+    size_t count = 0; /* changes that are not after utc_s */
+    size_t end = change_count(zone);
+    const size_t all = end;
     while (count < end) {
-        int middle = (count + end) / 2;
-        if (changes_s[middle] <= utc_s)
+        size_t middle = (count + end) / 2;
+        if (change_at(zone, middle) <= utc_s)
             count = middle + 1;
         else
             end = middle;
     }
-    return offset_after(count);
+    *out_first_s = count > 0 ? change_at(zone, count - 1) : INT64_MIN;
+    *out_end_s = count < all ? change_at(zone, count) : INT64_MAX;
+    return offset_after(zone, count);
 }
 
 int64_t af_zone_to_wall(const struct af_zone *zone, int64_t utc_ns)
 {
-    int64_t offset_ns = offset_at(zone, af_floor_div(utc_ns, AF_NS_PER_S)) * AF_NS_PER_S;
+    int64_t first_s, end_s;
+    int64_t offset_ns = af_zone_span(zone, af_floor_div(utc_ns, AF_NS_PER_S), &first_s, &end_s) * AF_NS_PER_S;
     int64_t wall_ns;
     if (__builtin_add_overflow(utc_ns, offset_ns, &wall_ns))
         return offset_ns < 0 ? INT64_MIN : INT64_MAX;

@@ -7,6 +7,8 @@
  * is escaped too, and a backslash in front of anything else is a backslash.
  */
 #include "data/predicate.h"
+#include "base/limits.h"
+#include "base/regex.h"
 
 /* The first of `c` at or behind `from` that is not escaped, or the end. */
 static size_t find_unescaped(struct af_slice s, size_t from, char c)
@@ -89,6 +91,23 @@ static bool reads_as(struct af_slice raw, struct af_slice text)
     return at == text.len;
 }
 
+/* Does the pattern match this text, unescaped? A failure where it ran into its limit. */
+static enum af_status raw_matches(const struct af_regex *regex, struct af_slice raw, bool *out)
+{
+    char room[AF_LP_KEY_BYTES_MAX]; /* no key is longer */
+    struct af_slice text = raw;
+    if (raw.len != 0 && memchr(raw.ptr, '\\', raw.len) != NULL) {
+        if (raw.len > sizeof room)
+            return AF_ELIMIT;
+        text = (struct af_slice){ room, 0 };
+        for (size_t i = 0; i < raw.len; i++) {
+            i += is_escape(raw, i, true);
+            room[text.len++] = raw.ptr[i];
+        }
+    }
+    return af_regex_match(regex, text, out, NULL);
+}
+
 /* --- matching ----------------------------------------------------------------------------------------------------------------- */
 
 static bool tag_is(struct af_slice series_key, struct af_slice tag, struct af_slice value)
@@ -99,6 +118,19 @@ static bool tag_is(struct af_slice series_key, struct af_slice tag, struct af_sl
         if (reads_as(key_raw, tag))
             return reads_as(value_raw, value);
     return value.len == 0;
+}
+
+static bool tag_matches(struct af_slice series_key, const struct af_predicate *predicate, bool wanted)
+{
+    size_t at = 0;
+    struct af_slice key_raw, value_raw, found = { "", 0 };
+    while (af_key_next_tag(series_key, &at, &key_raw, &value_raw))
+        if (reads_as(key_raw, predicate->tag)) {
+            found = value_raw;
+            break;
+        }
+    bool does;
+    return raw_matches(predicate->regex, found, &does) == AF_OK && does == wanted;
 }
 
 static bool match_items(const struct af_predicate *predicate, struct af_slice series_key, bool stop_at)
@@ -119,6 +151,8 @@ bool af_predicate_match(const struct af_predicate *predicate, struct af_slice se
     case AF_PREDICATE_NOT: return !match_items(predicate, series_key, false);
     case AF_PREDICATE_EQUAL: return tag_is(series_key, predicate->tag, predicate->value);
     case AF_PREDICATE_NOT_EQUAL: return !tag_is(series_key, predicate->tag, predicate->value);
+    case AF_PREDICATE_MATCH: return tag_matches(series_key, predicate, true);
+    case AF_PREDICATE_NOT_MATCH: return tag_matches(series_key, predicate, false);
     }
     return false;
 }

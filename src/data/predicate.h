@@ -10,15 +10,21 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum af_predicate_op { AF_PREDICATE_AND, AF_PREDICATE_OR, AF_PREDICATE_NOT, AF_PREDICATE_EQUAL, AF_PREDICATE_NOT_EQUAL };
+enum af_predicate_op {
+    AF_PREDICATE_AND, AF_PREDICATE_OR, AF_PREDICATE_NOT, AF_PREDICATE_EQUAL, AF_PREDICATE_NOT_EQUAL,
+    AF_PREDICATE_MATCH, AF_PREDICATE_NOT_MATCH,
+};
+struct af_regex;
 struct af_predicate {
     enum af_predicate_op op;
     const struct af_predicate *const *items; /* AND, OR: any number; NOT: one */
     size_t item_count;
     struct af_slice tag, value;              /* EQUAL, NOT_EQUAL: unescaped */
+    const struct af_regex *regex;            /* MATCH, NOT_MATCH: of the tag's value (base/regex.h) */
 };
 
-/* Does the series with this key (line protocol's escaped form) match? NULL matches all, AND of nothing too, OR of nothing none. */
+/* Does the series with this key (line protocol's escaped form) match? NULL matches all, AND of nothing too, OR of nothing none. A regex
+ * that runs into its limit is neither MATCH nor NOT_MATCH. */
 AF_MUST_CHECK bool af_predicate_match(const struct af_predicate *predicate, struct af_slice series_key);
 
 /* Taking keys apart: the measurement, and tags one after the other, unescaped into `scratch` when they hold escapes. `at` starts as 0. */

@@ -1,6 +1,7 @@
 /* predicate_test.c - keys apart and together again, and predicates against a plain reading of the same key. */
 #include "data/predicate.h"
 #include "base/prng.h"
+#include "base/regex.h"
 #include "data/points.h"
 #include "test/lib/test.h"
 
@@ -130,4 +131,36 @@ AF_TEST(predicates)
     AF_CHECK(af_predicate_match(&node, key));
     node.op = AF_PREDICATE_OR;
     AF_CHECK(!af_predicate_match(&node, key));
+}
+
+AF_TEST(patterns)
+{
+    struct af_error err;
+    struct af_regex *any, *empty, *comma, *bomb;
+    AF_CHECK_OK(af_regex_new(lit("^so|b$"), &any, &err), err);
+    AF_CHECK_OK(af_regex_new(lit("^$"), &empty, &err), err);
+    AF_CHECK_OK(af_regex_new(lit("^a, =\\\\b$"), &comma, &err), err);
+    AF_CHECK_OK(af_regex_new(lit("(a+)+$"), &bomb, &err), err);
+    struct af_slice key = lit("m,host=a\\,\\ \\=\\b,long=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!,region=south");
+    const struct {
+        const char *tag;
+        const struct af_regex *regex;
+        bool want;
+    } cases[] = { { "region", any, true }, { "host", any, true },  { "host", comma, true },    { "region", comma, false },
+                  { "rack", empty, true }, { "rack", any, false }, { "region", empty, false } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct af_predicate match = { .op = AF_PREDICATE_MATCH, .tag = lit(cases[i].tag), .regex = cases[i].regex };
+        AF_CHECK_INT(af_predicate_match(&match, key), cases[i].want);
+        match.op = AF_PREDICATE_NOT_MATCH;
+        AF_CHECK_INT(af_predicate_match(&match, key), !cases[i].want);
+    }
+    /* The one that runs into its limit is neither. */
+    struct af_predicate limit = { .op = AF_PREDICATE_MATCH, .tag = lit("long"), .regex = bomb };
+    AF_CHECK(!af_predicate_match(&limit, key));
+    limit.op = AF_PREDICATE_NOT_MATCH;
+    AF_CHECK(!af_predicate_match(&limit, key));
+    af_regex_free(any);
+    af_regex_free(empty);
+    af_regex_free(comma);
+    af_regex_free(bomb);
 }
