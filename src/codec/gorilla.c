@@ -339,27 +339,54 @@ static enum af_status corrupt(struct af_error *err, const struct reader *reader,
     return af_fail(err, AF_ECORRUPT, "floats: %zu of %zu values and their end mark are in %zu bytes", done, count, len);
 }
 
-static enum af_status decode(decode_fn *some, const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err)
+/* `count` values; the reader then stands behind them. */
+static enum af_status decode_values(decode_fn *some, struct reader *reader, size_t len, double *dst, size_t count, struct af_error *err)
 {
     if (len < 9 || (uint64_t)len * 8 < count)
         return af_fail(err, AF_ECORRUPT, "floats: %zu bytes cannot hold %zu values", len, count);
     uint64_t *out = (uint64_t *)(void *)dst;
+    *reader = (struct reader){ .src = reader->src, .bit = 64, .bits = 64, .value = load_be(reader->src) };
+    out[0] = reader->value;
+    const size_t done = 1 + decode_all(reader, some, len, out + 1, count - 1);
+    return done == count && reader->bit <= (uint64_t)len * 8 ? AF_OK : corrupt(err, reader, done, count, len);
+}
+
+static enum af_status decode(decode_fn *some, const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err)
+{
+    struct reader reader = { .src = src };
     uint64_t end = 0;
-    struct reader reader = { .src = src, .bit = 64, .bits = 64, .value = load_be(src) };
-    out[0] = reader.value;
-    size_t done = 1 + decode_all(&reader, some, len, out + 1, count - 1);
-    if (done < count || decode_all(&reader, some, len, &end, 1) < 1 || reader.bit > (uint64_t)len * 8)
-        return corrupt(err, &reader, done, count, len);
-    if (end != END_MARK || any_nan(out, count))
+    AF_TRY(decode_values(some, &reader, len, dst, count, err));
+    if (decode_all(&reader, some, len, &end, 1) < 1 || reader.bit > (uint64_t)len * 8)
+        return corrupt(err, &reader, count, count, len);
+    if (end != END_MARK || any_nan((const uint64_t *)(const void *)dst, count))
         return af_fail(err, AF_ECORRUPT, "floats: the end mark is not behind value %zu", count);
     if ((reader.bit + 7) / 8 != len)
         return af_fail(err, AF_ECORRUPT, "floats: %zu bytes follow the end mark", len - (size_t)((reader.bit + 7) / 8));
     return AF_OK;
 }
 
+static enum af_status decode_head(decode_fn *some, const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err)
+{
+    struct reader reader = { .src = src };
+    AF_TRY(decode_values(some, &reader, len, dst, count, err));
+    if (any_nan((const uint64_t *)(const void *)dst, count))
+        return af_fail(err, AF_ECORRUPT, "floats: there is a NaN among the first %zu", count);
+    return AF_OK;
+}
+
 enum af_status af_gorilla_decode_scalar(const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err)
 {
     return decode(decode_scalar, src, len, dst, count, err);
+}
+
+enum af_status af_gorilla_decode_head(const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err)
+{
+    assert(count > 0);
+#ifdef AF_CODEC_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
+        return decode_head(decode_avx2, src, len, dst, count, err);
+#endif
+    return decode_head(decode_scalar, src, len, dst, count, err);
 }
 
 enum af_status af_gorilla_decode(const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err)

@@ -23,4 +23,7 @@ size_t af_gorilla_encode(const double *src, size_t count, uint8_t *dst);
 /* Exactly `count` (> 0) values and the end mark, and nothing behind them. AF_ECORRUPT otherwise, also for a NaN among the values;
  * infinities are taken. */
 AF_MUST_CHECK enum af_status af_gorilla_decode(const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err);
+
+/* The first `count` (> 0) of them only: what follows is not looked at. AF_ECORRUPT: there are not so many. */
+AF_MUST_CHECK enum af_status af_gorilla_decode_head(const uint8_t *src, size_t len, double *dst, size_t count, struct af_error *err);
 #endif

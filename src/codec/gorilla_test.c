@@ -65,6 +65,12 @@ static enum af_status decode_tight(const uint8_t *bytes, size_t len, uint64_t *d
     if (status == AF_OK) {
         AF_CHECK(memcmp(out, plain, count * 8) == 0);
         memcpy(dst, out, count * 8);
+        const size_t some = count - count / 3; /* the first ones alone */
+        memset(out, 0, count * 8);
+        AF_CHECK_INT(af_gorilla_decode_head(src, len, out, some, NULL), AF_OK);
+        AF_CHECK(memcmp(out, plain, some * 8) == 0);
+        AF_CHECK_INT(af_gorilla_decode_head(src, len, out, count, NULL), AF_OK);
+        AF_CHECK(af_gorilla_decode_head(src, len / 2, out, count, NULL) == AF_ECORRUPT || len / 2 * 8 >= count);
     }
     af_free(src);
     af_free(out);

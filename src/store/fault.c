@@ -180,7 +180,7 @@ enum af_status af_fault_open(struct af_store *inner, const struct af_fault_plan 
     struct fault_store *fault = af_alloc_zero(1, sizeof *fault);
     if (fault == NULL)
         return af_fail_nomem(err, "a store");
-    fault->base = (struct af_store){ &fault_ops, inner->name };
+    fault->base = (struct af_store){ &fault_ops, inner->name, inner->caps };
     fault->inner = inner;
     fault->plan = *plan;
     fault->prng.state = plan->seed;

@@ -7,7 +7,7 @@
 struct entry {
     struct af_slice name;
     const char *type; /* "" if it does not apply */
-    int64_t retention_s;
+    int64_t number;
 };
 
 struct af_listed {
@@ -27,6 +27,10 @@ static const struct af_field bucket_fields[] = {
     { .name = "name", .type = AF_TYPE_STRING },
     { .name = "retention_s", .type = AF_TYPE_I64 },
 };
+static const struct af_field count_fields[] = {
+    { .name = "name", .type = AF_TYPE_STRING },
+    { .name = "count", .type = AF_TYPE_I64 },
+};
 static const struct af_schema schemas[] = {
     [AF_LIST_MEASUREMENTS] = { 1, fields },
     [AF_LIST_FIELDS] = { 2, fields },
@@ -34,6 +38,7 @@ static const struct af_schema schemas[] = {
     [AF_LIST_TAG_KEYS] = { 1, fields },
     [AF_LIST_TAG_VALUES] = { 1, fields },
     [AF_LIST_SERIES] = { 1, fields },
+    [AF_LIST_COUNTS] = { 2, count_fields },
 };
 
 static enum af_status listed_next(struct af_stream *base, struct af_arena *arena, struct af_batch **out, struct af_error *err);
@@ -51,7 +56,7 @@ enum af_status af_listed_new(enum af_listing what, struct af_listed **out, struc
     return AF_OK;
 }
 
-enum af_status af_listed_add(struct af_listed *listed, struct af_slice name, const char *type, int64_t retention_s,
+enum af_status af_listed_add(struct af_listed *listed, struct af_slice name, const char *type, int64_t number,
                              struct af_error *err)
 {
     if (listed->count == listed->cap) {
@@ -63,10 +68,10 @@ enum af_status af_listed_add(struct af_listed *listed, struct af_slice name, con
         listed->cap = cap;
     }
     char *own_name = af_arena_copy(&listed->arena, name);
-    char *own_type = af_arena_copy(&listed->arena, af_slice_of(type != NULL ? type : ""));
+    const char *own_type = type != NULL ? af_arena_copy(&listed->arena, af_slice_of(type)) : "";
     if (own_name == NULL || own_type == NULL)
         return af_arena_fail(&listed->arena, name.len, "a listing", err);
-    listed->entries[listed->count++] = (struct entry){ { own_name, name.len }, own_type, retention_s };
+    listed->entries[listed->count++] = (struct entry){ { own_name, name.len }, own_type, number };
     return AF_OK;
 }
 
@@ -78,9 +83,17 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->type, y->type);
 }
 
+static bool is_sorted(const struct af_listed *listed)
+{
+    for (size_t i = 1; i < listed->count; i++)
+        if (by_name(&listed->entries[i - 1], &listed->entries[i]) > 0)
+            return false;
+    return true;
+}
+
 struct af_stream *af_listed_stream(struct af_listed *listed)
 {
-    if (listed->count > 1)
+    if (!is_sorted(listed)) /* an index gives them in order */
         qsort(listed->entries, listed->count, sizeof *listed->entries, by_name);
     return &listed->base;
 }
@@ -117,12 +130,12 @@ static enum af_status second_column(const struct af_listed *listed, const struct
 {
     if (listed->base.schema->fields[1].type == AF_TYPE_STRING)
         return text_column(entries, count, true, arena, out, err);
-    int64_t *retention = af_arena_array(arena, count, sizeof *retention);
-    if (retention == NULL)
-        return af_arena_fail(arena, count * sizeof *retention, "a listing", err);
+    int64_t *numbers = af_arena_array(arena, count, sizeof *numbers);
+    if (numbers == NULL)
+        return af_arena_fail(arena, count * sizeof *numbers, "a listing", err);
     for (size_t i = 0; i < count; i++)
-        retention[i] = entries[i].retention_s;
-    *out = (struct af_column){ .type = AF_TYPE_I64, .i64 = retention };
+        numbers[i] = entries[i].number;
+    *out = (struct af_column){ .type = AF_TYPE_I64, .i64 = numbers };
     return AF_OK;
 }
 

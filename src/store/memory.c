@@ -438,7 +438,7 @@ enum af_status af_memory_open(const struct af_memory_options *options, struct af
     struct mem_store *store = af_alloc_zero(1, sizeof *store);
     if (store == NULL)
         return af_fail_nomem(err, "a store");
-    store->base = (struct af_store){ .ops = &mem_ops, .name = "memory" };
+    store->base = (struct af_store){ .ops = &mem_ops, .name = "memory", .caps = AF_STORE_CAN_FOLD | AF_STORE_CAN_SERIES };
     if (options != NULL)
         store->options = *options;
     af_mutex_init(&store->lock);

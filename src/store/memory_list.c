@@ -12,6 +12,7 @@ struct lister {
     struct af_intern seen;      /* what is listed already */
     struct af_buf scratch;
     uint32_t measurement;       /* UINT32_MAX: any */
+    int64_t series_count;       /* AF_LIST_COUNTS */
 };
 
 static enum af_status add_once(struct lister *l, struct af_slice raw, struct af_error *err)
@@ -46,6 +47,20 @@ static enum af_status add_tags(struct lister *l, struct af_slice key, bool value
     return AF_OK;
 }
 
+/* Counted: the series, and by `seen` its measurement. */
+static enum af_status count_series(struct lister *l, struct af_slice key, struct af_error *err)
+{
+    uint32_t id;
+    l->series_count++;
+    return af_intern_add(&l->seen, af_key_measurement_raw(key), &id, err);
+}
+
+static enum af_status list_counts(struct lister *l, struct af_error *err)
+{
+    AF_TRY(af_listed_add(l->listed, AF_SLICE_LIT("measurements"), NULL, l->seen.count, err));
+    return af_listed_add(l->listed, AF_SLICE_LIT("series"), NULL, l->series_count, err);
+}
+
 bool mem_series_has_cells(const struct mem_series *series)
 {
     for (size_t i = 0; i < series->strand_count; i++)
@@ -66,6 +81,8 @@ static enum af_status list_series(struct lister *l, enum af_listing what, struct
             continue;
         if (what == AF_LIST_SERIES)
             AF_TRY(af_listed_add(l->listed, key, NULL, 0, err));
+        else if (what == AF_LIST_COUNTS)
+            AF_TRY(count_series(l, key, err));
         else if (what == AF_LIST_MEASUREMENTS)
             AF_TRY(add_once(l, af_key_measurement_raw(key), err));
         else
@@ -92,9 +109,12 @@ static enum af_status list(struct lister *l, enum af_listing what, struct af_err
     bool is_named = what != AF_LIST_MEASUREMENTS && l->scan != NULL && l->scan->measurement != NULL;
     if (is_named)
         AF_TRY(mem_find_measurement(l->store, l->scan->measurement, &l->measurement, err));
-    if (is_named && l->measurement == UINT32_MAX)
-        return AF_OK;
-    return what == AF_LIST_FIELDS ? list_fields(l, err) : list_series(l, what, err);
+    bool is_nowhere = is_named && l->measurement == UINT32_MAX;
+    if (what == AF_LIST_FIELDS)
+        return list_fields(l, err);
+    if (!is_nowhere)
+        AF_TRY(list_series(l, what, err));
+    return what == AF_LIST_COUNTS ? list_counts(l, err) : AF_OK;
 }
 
 enum af_status mem_list(struct af_store *base, enum af_listing what, const struct af_scan *scan, struct af_stream **out,

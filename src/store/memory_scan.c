@@ -174,24 +174,53 @@ static enum af_status choose_fields(struct mem_stream *stream, const struct mem_
     return status;
 }
 
-static enum af_status choose_series(struct mem_stream *stream, const struct af_scan *scan, uint32_t measurement,
-                                    struct af_error *err)
+static bool is_chosen(const struct mem_store *store, const struct af_scan *scan, uint32_t measurement, uint32_t id)
 {
-    const struct mem_store *store = stream->store;
-    struct named_id *found = af_alloc_zero(store->keys.count, sizeof *found);
-    stream->series = af_alloc_zero(store->keys.count, sizeof *stream->series);
-    if (found == NULL || stream->series == NULL) {
+    return store->series[id].measurement == measurement && af_predicate_match(scan->predicate, store->keys.keys[id]);
+}
+
+/* Those that match, by key. */
+static size_t choose_by_predicate(const struct mem_store *store, const struct af_scan *scan, uint32_t measurement, struct named_id *out)
+{
+    size_t count = 0;
+    for (uint32_t id = 0; id < store->keys.count; id++)
+        if (is_chosen(store, scan, measurement, id))
+            out[count++] = (struct named_id){ store->keys.keys[id], id };
+    if (count > 1)
+        qsort(out, count, sizeof *out, by_name);
+    return count;
+}
+
+/* Those that are named, as they are named. */
+static size_t choose_by_key(const struct mem_store *store, const struct af_scan *scan, uint32_t measurement, struct named_id *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < scan->series_count; i++) {
+        uint32_t id = af_intern_find(&store->keys, scan->series[i]);
+        if (id != UINT32_MAX && is_chosen(store, scan, measurement, id))
+            out[count++] = (struct named_id){ store->keys.keys[id], id };
+    }
+    return count;
+}
+
+enum af_status mem_choose_series(const struct mem_store *store, const struct af_scan *scan, uint32_t measurement, uint32_t **out,
+                                 size_t *out_count, struct af_error *err)
+{
+    size_t most = scan->series != NULL ? scan->series_count : store->keys.count;
+    struct named_id *found = af_alloc_zero(most, sizeof *found);
+    uint32_t *series = af_alloc_zero(most, sizeof *series);
+    if (found == NULL || series == NULL) {
         af_free(found);
+        af_free(series);
         return af_fail_nomem(err, "the series of a scan");
     }
-    for (uint32_t id = 0; id < store->keys.count; id++)
-        if (store->series[id].measurement == measurement && af_predicate_match(scan->predicate, store->keys.keys[id]))
-            found[stream->series_count++] = (struct named_id){ store->keys.keys[id], id };
-    if (stream->series_count > 1)
-        qsort(found, stream->series_count, sizeof *found, by_name);
-    for (size_t i = 0; i < stream->series_count; i++)
-        stream->series[i] = found[i].id;
+    size_t count =
+        scan->series != NULL ? choose_by_key(store, scan, measurement, found) : choose_by_predicate(store, scan, measurement, found);
+    for (size_t i = 0; i < count; i++)
+        series[i] = found[i].id;
     af_free(found);
+    *out = series;
+    *out_count = count;
     return AF_OK;
 }
 
@@ -208,6 +237,11 @@ enum af_status mem_find_measurement(const struct mem_store *store, const char *n
     return status;
 }
 
+int64_t mem_last_ns(const struct af_scan *scan)
+{
+    return scan->stop_ns == INT64_MAX ? INT64_MAX : scan->stop_ns - (scan->stop_ns > INT64_MIN);
+}
+
 static enum af_status open_locked(struct mem_stream *stream, const struct af_scan *scan, struct af_error *err)
 {
     AF_TRY(mem_check_created(stream->store, err));
@@ -216,18 +250,20 @@ static enum af_status open_locked(struct mem_stream *stream, const struct af_sca
     if (id == UINT32_MAX || scan->stop_ns <= scan->start_ns) /* no such rows: an empty stream */
         return af_rows_new(NULL, 0, &stream->rows, err);
     AF_TRY(choose_fields(stream, &stream->store->measurements[id], scan, err));
-    return choose_series(stream, scan, id, err);
+    return mem_choose_series(stream->store, scan, id, &stream->series, &stream->series_count, err);
 }
 
 enum af_status mem_scan(struct af_store *base, const struct af_scan *scan, struct af_stream **out, struct af_error *err)
 {
     struct mem_store *store = (struct mem_store *)base;
+    if (scan->fold_count > 0)
+        return mem_fold(store, scan, out, err);
     struct mem_stream *stream = af_alloc_zero(1, sizeof *stream);
     if (stream == NULL)
         return af_fail_nomem(err, "a scan");
     stream->store = store;
     stream->start_ns = stream->from_ns = scan->start_ns;
-    stream->last_ns = scan->stop_ns == INT64_MAX ? INT64_MAX : scan->stop_ns - (scan->stop_ns > INT64_MIN);
+    stream->last_ns = mem_last_ns(scan);
     stream->cancel = scan->cancel;
     af_mutex_lock(&store->lock);
     enum af_status status = open_locked(stream, scan, err);

@@ -172,7 +172,7 @@ static union cell *last_cell(struct af_rows *rows, size_t field, enum af_type ty
 {
     assert(field < rows->field_count && rows->count > 0);
     struct column *column = &rows->columns[field];
-    assert(column->type == type);
+    assert(column->type == type || (column->type == AF_TYPE_TIME && type == AF_TYPE_I64));
     (void)type;
     af_bit_set(column->validity, rows->count - 1);
     return &column->cells[rows->count - 1];

@@ -12,7 +12,7 @@
 
 struct af_rows;
 
-/* `fields` are the columns after series and time; of each, name and type (F64 I64 U64 BOOL STRING) are copied. */
+/* `fields` are the columns after series and time; of each, name and type (F64 I64 U64 BOOL STRING TIME) are copied. */
 AF_MUST_CHECK enum af_status af_rows_new(const struct af_field *fields, size_t field_count, struct af_rows **out,
                                          struct af_error *err);
 void af_rows_free(struct af_rows *rows); /* NULL is fine */
@@ -23,7 +23,7 @@ AF_MUST_CHECK enum af_status af_rows_begin(struct af_rows *rows, struct af_slice
 /* Give the last row a value (again: the later wins, but a text's bytes are kept until the batch is taken). `field` counts
  * from 0. */
 void af_rows_f64(struct af_rows *rows, size_t field, double value);
-void af_rows_i64(struct af_rows *rows, size_t field, int64_t value);
+void af_rows_i64(struct af_rows *rows, size_t field, int64_t value); /* also of TIME */
 void af_rows_u64(struct af_rows *rows, size_t field, uint64_t value);
 void af_rows_bool(struct af_rows *rows, size_t field, bool value);
 AF_MUST_CHECK enum af_status af_rows_text(struct af_rows *rows, size_t field, struct af_slice value, struct af_error *err);

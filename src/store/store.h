@@ -11,6 +11,7 @@
 #define AF_STORE_STORE_H
 #include "data/predicate.h"
 #include "data/stream.h"
+#include "data/window.h"
 
 struct af_store;
 
@@ -34,6 +35,19 @@ struct af_write {
     const bool *cancel;          /* may be NULL */
 };
 
+/*
+ * Values folded into one, where they are kept. Equal times and values never leave two answers:
+ *     MIN MAX       the earliest of equal ones
+ *     FIRST LAST    of several series at the same time the larger value (false < true, text bytewise)
+ * Numbers only for SUM; MIN and MAX not for text. Sums of integers wrap; floats are added in any order. Type: COUNT I64, others the
+ * field's.
+ */
+enum af_fold_op { AF_FOLD_COUNT, AF_FOLD_SUM, AF_FOLD_MIN, AF_FOLD_MAX, AF_FOLD_FIRST, AF_FOLD_LAST };
+struct af_fold {
+    enum af_fold_op op;
+    const char *field;
+};
+
 /* Rows whose time is in [start_ns, stop_ns). stop_ns INT64_MAX includes it. */
 struct af_scan {
     const char *measurement;
@@ -42,8 +56,23 @@ struct af_scan {
     const char *const *fields;   /* NULL: all */
     size_t field_count;
     const struct af_predicate *predicate; /* which series; NULL: all */
+    const struct af_slice *series; /* keys: only these, in this order; NULL: all that match `predicate`. Together: both must hold */
+    size_t series_count;
     const char *tag;             /* AF_LIST_TAG_VALUES: of this tag */
     const bool *cancel;
+    /* Push-down, for stores with AF_STORE_CAN_FOLD; see "What a folded scan gives". */
+    const struct af_fold *folds;
+    size_t fold_count;           /* 0: rows. Otherwise `fields` must be NULL */
+    struct af_window window;     /* all zero: the whole range is one window */
+    const struct af_slice *group; /* names of tags, ascending: series that are equal in them are folded into one group */
+    size_t group_count;
+    bool group_all;              /* every series is a group of its own */
+    size_t groups_max;           /* more groups times windows with values are AF_ELIMIT; 0: no limit */
+    unsigned workers;            /* threads that may work on it; 0: one for each processor */
+};
+enum af_store_caps {
+    AF_STORE_CAN_FOLD = 1,
+    AF_STORE_CAN_SERIES = 2,     /* scan->series */
 };
 
 enum af_listing {
@@ -53,6 +82,8 @@ enum af_listing {
     AF_LIST_TAG_KEYS,     /* of scan->measurement: column name (string) */
     AF_LIST_TAG_VALUES,   /* of scan->measurement and scan->tag: column name (string) */
     AF_LIST_SERIES,       /* of scan->measurement (NULL: all): column name (string), series keys in the escaped form */
+    AF_LIST_COUNTS,       /* how many there are that match, of scan->measurement (NULL: all): columns name ("measurements", "series"),
+                           * count (i64) */
 };
 
 /*
@@ -62,6 +93,16 @@ enum af_listing {
  *     then one column a field, typed as stored (F64 I64 U64 BOOL STRING); a row has at least one non-null field.
  * Rows of a series are contiguous within the scan's order when the store can (embedded), not always (remote); times ascend in a
  * series. The field columns are fixed when the scan starts.
+ *
+ * What a folded scan gives: rows of groups, those of a group contiguous, groups ascending by the values of their tags
+ * (af_group_key_compare),
+ * windows ascending in a group; only windows that have a value. Columns
+ *     series  STRING, dictionary-coded: the group as a series key: measurement and the grouped tags in their order, those without a value
+ *             left out (group_all: the series' own key, in the order that a scan of rows has)
+ *     time    TIME: start of the window; without windows start_ns
+ *     then for each fold two: its value (null: no value of that field there) named after its number ("0", "1", ...), and of MIN MAX FIRST
+ *     LAST
+ *     the time of the point that has it ("0.time"; of COUNT and SUM all null).
  */
 struct af_store_ops {
     const char *name;
@@ -84,6 +125,7 @@ struct af_store_ops {
 struct af_store {
     const struct af_store_ops *ops;
     const char *name;   /* for messages: URL and bucket, no secrets */
+    uint32_t caps;      /* enum af_store_caps; decorators have those of the store inside */
 };
 
 AF_MUST_CHECK static inline enum af_status af_store_write(struct af_store *store, const struct af_write *write,

@@ -1,5 +1,5 @@
 /*
- * store_int.h - the memory store's insides, shared by memory.c (writing) and memory_scan.c (reading).
+ * store_int.h - the memory store's insides, shared by memory.c (writing), memory_scan.c (reading), memory_fold.c (folding) and others.
  *
  *     store -> measurement (names and types of its fields) -> series (key) -> strand (one field of one series)
  *                                                                             `- cells, ascending in time, each time once
@@ -62,6 +62,11 @@ AF_MUST_CHECK enum af_status mem_check_created(const struct mem_store *store, st
 AF_MUST_CHECK enum af_status mem_scan(struct af_store *store, const struct af_scan *scan, struct af_stream **out,
                                       struct af_error *err);
 AF_MUST_CHECK enum af_status mem_erase(struct af_store *store, const struct af_scan *scan, struct af_error *err);
+AF_MUST_CHECK enum af_status mem_fold(struct mem_store *store, const struct af_scan *scan, struct af_stream **out, struct af_error *err);
+/* Ids of the series that a scan reads, in its order; *out is the caller's to free. */
+AF_MUST_CHECK enum af_status mem_choose_series(const struct mem_store *store, const struct af_scan *scan, uint32_t measurement,
+                                               uint32_t **out, size_t *out_count, struct af_error *err);
+int64_t mem_last_ns(const struct af_scan *scan); /* the last time of a scan that is not empty */
 bool mem_series_has_cells(const struct mem_series *series);
 /* The measurement's id, or UINT32_MAX. */
 AF_MUST_CHECK enum af_status mem_find_measurement(const struct mem_store *store, const char *name, uint32_t *out, struct af_error *err);

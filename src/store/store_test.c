@@ -179,10 +179,11 @@ AF_TEST(memory_counts_what_is_left)
 /* Allocation N fails in a listing: an error, nothing leaked. */
 AF_TEST(listings_survive_every_failed_allocation)
 {
-    static const enum af_listing listings[] = { AF_LIST_MEASUREMENTS, AF_LIST_TAG_KEYS, AF_LIST_TAG_VALUES, AF_LIST_SERIES };
+    static const enum af_listing listings[] = { AF_LIST_MEASUREMENTS, AF_LIST_TAG_KEYS, AF_LIST_TAG_VALUES, AF_LIST_SERIES,
+                                               AF_LIST_COUNTS };
     struct af_store *store = open_v1(NULL);
     writes(store, "m,t\\ t=a\\ b v=1i 1\nm,u=x v=1i 2\nn\\ n v=1i 3\n");
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof listings / sizeof *listings; i++) {
         struct af_scan scan = { .measurement = "m", .tag = "t t" };
         enum af_status status = AF_ENOMEM;
         size_t failures = 0;
@@ -197,6 +198,37 @@ AF_TEST(listings_survive_every_failed_allocation)
         AF_CHECK_INT(status, AF_OK);
         AF_CHECK(failures > 2);
     }
+    af_store_close(store);
+}
+
+AF_TEST(folded_scans_survive_every_failed_allocation)
+{
+    static const struct af_slice group[] = { { "t t", 3 }, { "u", 1 } };
+    static const struct af_fold folds[] = { { AF_FOLD_LAST, "s" }, { AF_FOLD_SUM, "v" } };
+    struct af_store *store = open_v1(NULL);
+    writes(store, "m,t\\ t=a\\ b v=1i,s=\"x\" 1\nm,u=x v=1i 2\nm,u=y s=\"yy\" 3\n");
+    struct af_scan scan = { .measurement = "m", .start_ns = INT64_MIN, .stop_ns = INT64_MAX, .group = group, .group_count = 2,
+                            .folds = folds, .fold_count = 2, .window = { .every_ns = 2 } };
+    enum af_status status = AF_ENOMEM;
+    size_t failures = 0;
+    for (size_t n = 1; status != AF_OK && n < 500; n++, failures += status != AF_OK) {
+        struct af_stream *stream = NULL;
+        struct af_batch *batch = NULL;
+        struct af_arena arena;
+        af_arena_init(&arena, 1 << 24);
+        af_alloc_fail_nth(n);
+        status = af_store_scan(store, &scan, &stream, &err);
+        if (status == AF_OK)
+            status = af_stream_next(stream, &arena, &batch, &err);
+        af_alloc_fail_nth(0);
+        AF_CHECK(status == AF_OK || status == AF_ENOMEM || status == AF_ELIMIT);
+        if (status == AF_OK)
+            AF_CHECK_INT(batch->row_count, 3);
+        af_stream_close(stream);
+        af_arena_done(&arena);
+    }
+    AF_CHECK_INT(status, AF_OK);
+    AF_CHECK(failures > 5);
     af_store_close(store);
 }
 

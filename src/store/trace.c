@@ -68,7 +68,7 @@ static enum af_status trace_scan(struct af_store *base, const struct af_scan *sc
 static enum af_status trace_list(struct af_store *base, enum af_listing what, const struct af_scan *scan, struct af_stream **out,
                                  struct af_error *err)
 {
-    static const char *const names[] = { "measurements", "fields", "buckets", "tag keys", "tag values", "series" };
+    static const char *const names[] = { "measurements", "fields", "buckets", "tag keys", "tag values", "series", "counts" };
     struct trace_store *trace = (struct trace_store *)base;
     int64_t start = af_clock_mono_ns();
     enum af_status status = af_store_list(trace->inner, what, scan, out, err);
@@ -127,7 +127,7 @@ enum af_status af_trace_open(struct af_store *inner, af_trace_line line, void *c
     struct trace_store *trace = af_alloc(sizeof *trace);
     if (trace == NULL)
         return af_fail_nomem(err, "a store");
-    *trace = (struct trace_store){ .base = { &trace_ops, inner->name }, .inner = inner, .line = line, .ctx = ctx };
+    *trace = (struct trace_store){ .base = { &trace_ops, inner->name, inner->caps }, .inner = inner, .line = line, .ctx = ctx };
     *out = &trace->base;
     return AF_OK;
 }

@@ -166,6 +166,7 @@ static enum af_status add_new(struct af_index *index, struct af_slice key, uint3
     set_slot(index, hash, id);
     index->count++;
     index->live++;
+    index->measurements[measurement]->live++;
     *out_id = id;
     return AF_OK;
 }
@@ -275,10 +276,12 @@ void index_set_hidden(struct af_index *index, uint32_t id, bool hidden)
         return;
     atomic_store_explicit(&entry->flags, (flags ^ INDEX_HIDDEN) | INDEX_CHANGED, memory_order_relaxed);
     if (hidden) {
+        index->measurements[entry->measurement]->live--;
         index->live--;
         atomic_fetch_add(&index->hidden, 1);
         atomic_fetch_add(&index->hides, 1);
     } else {
+        index->measurements[entry->measurement]->live++;
         index->live++;
         atomic_fetch_sub(&index->hidden, 1);
     }

@@ -7,6 +7,7 @@
  */
 #include "base/alloc.h"
 #include "base/prng.h"
+#include "base/regex.h"
 #include "tsm/tsm_int.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,39 @@ static void bench_select(struct af_index *index)
            (double)(af_index_bytes(index) - sorted) / n);
 }
 
+/* Lists and counts: the first time and again. */
+static void bench_lists(struct af_index *index)
+{
+    struct af_regex *regex;
+    struct af_predicate match = { .op = AF_PREDICATE_MATCH, .tag = AF_SLICE_LIT("plant") };
+    const struct af_slice region[] = { AF_SLICE_LIT("region") }, plant[] = { AF_SLICE_LIT("plant") };
+    check(af_regex_new(AF_SLICE_LIT("7.*5$"), &regex, &err));
+    match.regex = regex;
+    for (int i = 0; i < 2; i++) {
+        struct af_arena arena;
+        struct af_slice *texts, *values;
+        uint32_t *ids, *groups;
+        uint64_t measurements, series;
+        size_t count, group_count;
+        af_arena_init(&arena, SIZE_MAX);
+        double start = now_s();
+        check(af_index_tag_values(index, 0, AF_SLICE_LIT("plant"), NULL, &arena, &texts, &count, &err));
+        printf("values of a tag: %.2f ms, %zu\n", (now_s() - start) * 1e3, count);
+        start = now_s();
+        check(af_index_counts(index, 0, NULL, &arena, &measurements, &series, &err));
+        printf("how many series: %.4f ms\n", (now_s() - start) * 1e3);
+        time_select(index, "by a regular expression on that tag", &match);
+        check(af_index_select(index, 0, NULL, &arena, &ids, &count, &err));
+        start = now_s();
+        check(af_index_group(index, 0, ids, count, region, 1, &arena, &groups, &values, &group_count, &err));
+        double middle = now_s();
+        check(af_index_group(index, 0, ids, count, plant, 1, &arena, &groups, &values, &count, &err));
+        printf("%zu groups: %.1f ms, %zu groups: %.1f ms\n", group_count, (middle - start) * 1e3, count, (now_s() - middle) * 1e3);
+        af_arena_done(&arena);
+    }
+    af_regex_free(regex);
+}
+
 int main(int argc, char **argv)
 {
     uint32_t count = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000000;
@@ -151,6 +185,7 @@ int main(int argc, char **argv)
     printf("memory: %.1f bytes a series besides its key\n", ((double)af_index_bytes(index) - (double)set.keys.bytes) / count);
     bench_resolve(index, &set, count);
     bench_select(index);
+    bench_lists(index);
     af_index_close(index);
     af_series_set_done(&set);
     remove(path);

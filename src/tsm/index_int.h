@@ -32,6 +32,8 @@ uint32_t index_names_find(const struct index_names *names, struct af_slice name)
 /* A name that is not there. False without memory. */
 AF_MUST_CHECK bool index_names_add(struct index_names *names, struct af_slice name, uint32_t *out_number);
 struct af_slice index_names_get(const struct index_names *names, uint32_t number);
+/* Numbers of names, in order of the names. False without memory. */
+AF_MUST_CHECK bool index_names_sort(const struct index_names *names, uint32_t *numbers, size_t count);
 size_t index_names_bytes(const struct index_names *names);
 void index_names_done(struct index_names *names);
 
@@ -61,6 +63,7 @@ struct index_chunk {
 };
 struct index_tags;
 struct index_measurement {
+    uint32_t live;         /* of its series: not hidden */
     uint32_t *ids;         /* by place: order of arrival */
     uint32_t count, cap;
     uint32_t *sorted;      /* the first `sorted_count` places in order of key */
@@ -133,7 +136,26 @@ AF_MUST_CHECK bool index_sort_tail(const struct af_index *index, const uint32_t 
 
 /* --- index_tags.c ------------------------------------------------------------------------------------------------------------ */
 
+struct index_tag {
+    struct index_names values; /* unescaped */
+    uint32_t *places, *codes;
+    uint32_t count, cap;
+    uint32_t *sorted;          /* codes in order of their values, when somebody asked for all */
+    uint32_t sorted_count;
+};
+struct index_tags {
+    uint32_t built;            /* places below are in the columns */
+    struct index_names keys;   /* unescaped */
+    struct index_tag *tags;    /* by key */
+    uint32_t tag_cap;
+    struct af_arena texts;     /* what had to be unescaped; all else points into the keys */
+};
 void index_tags_free(struct index_tags *tags);
+/* The measurement's columns, with the places below `count`; under tags_lock. */
+AF_MUST_CHECK enum af_status index_tags_build(struct af_index *index, struct index_measurement *measurement, const uint32_t *ids,
+                                              uint32_t count, struct af_error *err);
+/* With all places that there are now; takes the lock. */
+AF_MUST_CHECK enum af_status index_tags_ready(struct af_index *index, uint32_t measurement, struct af_arena *arena, struct af_error *err);
 size_t index_tags_bytes(const struct index_tags *tags); /* under tags_lock; NULL is fine */
 /* Which of the places [0, count) of a measurement match: a bitmap in `arena`. */
 AF_MUST_CHECK enum af_status index_tags_match(struct af_index *index, struct index_measurement *measurement, const uint32_t *ids,

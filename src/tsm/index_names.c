@@ -1,6 +1,7 @@
 /* index_names.c - texts to dense numbers: measurements, tag keys and tag values of the index; see index_int.h. */
 #include "base/alloc.h"
 #include "tsm/index_int.h"
+#include <stdlib.h>
 
 enum { SLOTS_MIN = 8 };
 
@@ -75,6 +76,66 @@ bool index_names_add(struct index_names *names, struct af_slice name, uint32_t *
 struct af_slice index_names_get(const struct index_names *names, uint32_t number)
 {
     return (struct af_slice){ names->list[number].ptr, names->list[number].len };
+}
+
+/* --- in order ------------------------------------------------------------------------------------------------------------------- */
+
+/* What all names begin with says nothing; of the rest eight bytes mostly decide, without a look at the name. */
+struct item {
+    uint64_t head;
+    uint32_t number;
+    const struct index_names *names;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct item *x = a;
+    const struct item *y = b;
+    if (x->head != y->head)
+        return x->head < y->head ? -1 : 1;
+    return af_slice_cmp(index_names_get(x->names, x->number), index_names_get(y->names, y->number));
+}
+
+static size_t common_start(const struct index_names *names, const uint32_t *numbers, size_t count)
+{
+    struct af_slice first = index_names_get(names, numbers[0]);
+    size_t len = first.len;
+    for (size_t i = 1; i < count && len > 0; i++) {
+        struct af_slice name = index_names_get(names, numbers[i]);
+        len = name.len < len ? name.len : len;
+        while (len > 0 && memcmp(name.ptr, first.ptr, len) != 0)
+            len--;
+    }
+    return len;
+}
+
+static uint64_t head_of(struct af_slice name, size_t from)
+{
+    uint64_t head = 0;
+    size_t len = name.len - from < sizeof head ? name.len - from : sizeof head;
+    memcpy(&head, name.ptr + from, len);
+    return __builtin_bswap64(head);
+}
+
+bool index_names_sort(const struct index_names *names, uint32_t *numbers, size_t count)
+{
+    if (count < 2)
+        return true;
+    struct item *items = af_alloc(count * sizeof *items);
+    const size_t from = items != NULL ? common_start(names, numbers, count) : 0;
+    bool is_sorted = true;
+    if (items == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        items[i] = (struct item){ head_of(index_names_get(names, numbers[i]), from), numbers[i], names };
+        is_sorted = is_sorted && (i == 0 || by_name(&items[i - 1], &items[i]) < 0);
+    }
+    if (!is_sorted)
+        qsort(items, count, sizeof *items, by_name);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = items[i].number;
+    af_free(items);
+    return true;
 }
 
 size_t index_names_bytes(const struct index_names *names)

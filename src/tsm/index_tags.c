@@ -14,23 +14,11 @@
  * Select works on copies of a measurement's ids and order, so writers wait for two memcpy only.
  */
 #include "base/alloc.h"
+#include "base/regex.h"
 #include "tsm/index_int.h"
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 64, FEW_OF = 16 };
-
-struct tag {
-    struct index_names values; /* unescaped */
-    uint32_t *places, *codes;
-    uint32_t count, cap;
-};
-struct index_tags {
-    uint32_t built;            /* places below are in the columns */
-    struct index_names keys;   /* unescaped */
-    struct tag *tags;          /* by key */
-    uint32_t tag_cap;
-    struct af_arena texts;     /* what had to be unescaped; all else points into the keys */
-};
+enum { DEPTH_MAX = 64, FEW_OF = 16, LITERALS_MAX = 16 };
 
 void index_tags_free(struct index_tags *tags)
 {
@@ -40,6 +28,7 @@ void index_tags_free(struct index_tags *tags)
         index_names_done(&tags->tags[i].values);
         af_free(tags->tags[i].places);
         af_free(tags->tags[i].codes);
+        af_free(tags->tags[i].sorted);
     }
     index_names_done(&tags->keys);
     af_free(tags->tags);
@@ -53,7 +42,8 @@ size_t index_tags_bytes(const struct index_tags *tags)
         return 0;
     size_t bytes = sizeof *tags + index_names_bytes(&tags->keys) + tags->tag_cap * sizeof *tags->tags + tags->texts.bytes_used;
     for (uint32_t i = 0; i < tags->keys.count; i++)
-        bytes += index_names_bytes(&tags->tags[i].values) + (size_t)tags->tags[i].cap * 8;
+        bytes += index_names_bytes(&tags->tags[i].values) + (size_t)tags->tags[i].cap * 8 +
+                 (size_t)tags->tags[i].sorted_count * sizeof(uint32_t);
     return bytes;
 }
 
@@ -75,12 +65,12 @@ static bool find_or_add(struct index_tags *tags, struct index_names *names, stru
     return index_names_add(names, text, out);
 }
 
-static struct tag *find_or_add_tag(struct index_tags *tags, struct af_slice raw, struct af_buf *scratch)
+static struct index_tag *find_or_add_tag(struct index_tags *tags, struct af_slice raw, struct af_buf *scratch)
 {
     uint32_t number;
     if (tags->keys.count == tags->tag_cap) {
         uint32_t cap = tags->tag_cap == 0 ? 4 : tags->tag_cap * 2;
-        struct tag *grown = af_realloc(tags->tags, cap * sizeof *grown);
+        struct index_tag *grown = af_realloc(tags->tags, cap * sizeof *grown);
         if (grown == NULL)
             return NULL;
         memset(grown + tags->tag_cap, 0, (cap - tags->tag_cap) * sizeof *grown);
@@ -102,7 +92,7 @@ static bool grow(uint32_t **array, uint32_t cap)
 static bool add_tag(struct index_tags *tags, uint32_t place, struct af_slice key_raw, struct af_slice value_raw, struct af_buf *scratch)
 {
     uint32_t code;
-    struct tag *tag = find_or_add_tag(tags, key_raw, scratch);
+    struct index_tag *tag = find_or_add_tag(tags, key_raw, scratch);
     if (tag == NULL || !find_or_add(tags, &tag->values, value_raw, scratch, &code))
         return false;
     if (tag->count > 0 && tag->places[tag->count - 1] == place)
@@ -128,8 +118,7 @@ static bool add_series(struct index_tags *tags, uint32_t place, struct af_slice 
     return true;
 }
 
-/* The measurement's columns, with the places below `count`; under tags_lock. */
-static enum af_status build(struct af_index *index, struct index_measurement *measurement, const uint32_t *ids, uint32_t count,
+enum af_status index_tags_build(struct af_index *index, struct index_measurement *measurement, const uint32_t *ids, uint32_t count,
                             struct af_error *err)
 {
     struct index_tags *tags = measurement->tags;
@@ -164,7 +153,7 @@ static void fill_bits(const struct match *match, uint64_t *bits, bool value)
 }
 
 /* Set (or clear) the bits of the series that have the tag with this value; code AF_INDEX_NONE: with any. */
-static void mark(const struct match *match, const struct tag *tag, uint32_t code, uint64_t *bits, bool value)
+static void mark(const struct match *match, const struct index_tag *tag, uint32_t code, uint64_t *bits, bool value)
 {
     for (uint32_t i = 0; i < tag->count && tag->places[i] < match->count; i++) {
         uint32_t place = tag->places[i];
@@ -183,10 +172,51 @@ static void match_equal(const struct match *match, const struct af_predicate *pr
     uint32_t number = index_names_find(&match->tags->keys, predicate->tag);
     if (number == AF_INDEX_NONE)
         return;
-    const struct tag *tag = &match->tags->tags[number];
+    const struct index_tag *tag = &match->tags->tags[number];
     uint32_t code = is_absent ? AF_INDEX_NONE : index_names_find(&tag->values, predicate->value);
     if (is_absent || code != AF_INDEX_NONE)
         mark(match, tag, code, bits, !is_absent);
+}
+
+static bool is_match(const struct af_regex *regex, struct af_slice text)
+{
+    bool hit;
+    return af_regex_match(regex, text, &hit, NULL) == AF_OK && hit;
+}
+
+/* Which of the tag's values match: each is tried once, or what can match is looked up. */
+static void match_values(const struct index_names *values, const struct af_regex *regex, uint64_t *hits)
+{
+    struct af_slice literals[LITERALS_MAX];
+    size_t count = af_regex_literals(regex, literals, LITERALS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t code = index_names_find(values, literals[i]);
+        if (code != AF_INDEX_NONE)
+            af_bit_set(hits, code);
+    }
+    for (uint32_t code = 0; count == 0 && code < values->count; code++)
+        if (is_match(regex, index_names_get(values, code)))
+            af_bit_set(hits, code);
+}
+
+/* Series without the tag have the empty text there. */
+static enum af_status match_regex(const struct match *match, const struct af_predicate *predicate, uint64_t *bits, struct af_error *err)
+{
+    fill_bits(match, bits, is_match(predicate->regex, AF_SLICE_LIT("")));
+    uint32_t number = index_names_find(&match->tags->keys, predicate->tag);
+    if (number == AF_INDEX_NONE)
+        return AF_OK;
+    const struct index_tag *tag = &match->tags->tags[number];
+    uint64_t *hits = af_bits_new(match->arena, tag->values.count, false);
+    if (hits == NULL)
+        return af_arena_fail(match->arena, tag->values.count / 8, "the series that match", err);
+    match_values(&tag->values, predicate->regex, hits);
+    for (uint32_t i = 0; i < tag->count && tag->places[i] < match->count; i++) {
+        uint32_t place = tag->places[i];
+        uint64_t bit = UINT64_C(1) << place % 64;
+        bits[place / 64] = af_bit_get(hits, tag->codes[i]) ? bits[place / 64] | bit : bits[place / 64] & ~bit;
+    }
+    return AF_OK;
 }
 
 static void invert(const struct match *match, uint64_t *bits)
@@ -222,9 +252,11 @@ static enum af_status run(struct match *match, const struct af_predicate *predic
 {
     if (predicate->op == AF_PREDICATE_EQUAL || predicate->op == AF_PREDICATE_NOT_EQUAL)
         match_equal(match, predicate, bits);
+    else if (predicate->op == AF_PREDICATE_MATCH || predicate->op == AF_PREDICATE_NOT_MATCH)
+        AF_TRY(match_regex(match, predicate, bits, err));
     else
         AF_TRY(run_items(match, predicate, depth, bits, err));
-    if (predicate->op == AF_PREDICATE_NOT || predicate->op == AF_PREDICATE_NOT_EQUAL)
+    if (predicate->op == AF_PREDICATE_NOT || predicate->op == AF_PREDICATE_NOT_EQUAL || predicate->op == AF_PREDICATE_NOT_MATCH)
         invert(match, bits);
     return AF_OK;
 }
@@ -249,7 +281,7 @@ enum af_status index_tags_match(struct af_index *index, struct index_measurement
                                 const struct af_predicate *predicate, struct af_arena *arena, uint64_t **out, struct af_error *err)
 {
     af_mutex_lock(&index->tags_lock);
-    enum af_status status = build(index, measurement, ids, count, err);
+    enum af_status status = index_tags_build(index, measurement, ids, count, err);
     if (status == AF_OK)
         status = match_places(measurement->tags, count, predicate, arena, out, err);
     af_mutex_unlock(&index->tags_lock);
@@ -282,6 +314,18 @@ static enum af_status copy_places(struct af_index *index, uint32_t number, struc
     if (out->measurement != NULL && out->ids == NULL)
         return af_arena_fail(arena, out->count * sizeof *out->ids, "the series of a measurement", err);
     return AF_OK;
+}
+
+enum af_status index_tags_ready(struct af_index *index, uint32_t measurement, struct af_arena *arena, struct af_error *err)
+{
+    struct places places;
+    AF_TRY(copy_places(index, measurement, arena, &places, err));
+    if (places.count == 0)
+        return AF_OK;
+    af_mutex_lock(&index->tags_lock);
+    enum af_status status = index_tags_build(index, places.measurement, places.ids, places.count, err);
+    af_mutex_unlock(&index->tags_lock);
+    return status;
 }
 
 /* And their order, as far as it is known. What came after copy_places is left out. */
@@ -428,26 +472,70 @@ enum af_status af_index_select(struct af_index *index, uint32_t measurement, con
     return select_one(index, measurement, predicate, arena, out_ids, out_count, err);
 }
 
-/* --- tag keys and values ------------------------------------------------------------------------------------------------------------ */
+/* --- counts ------------------------------------------------------------------------------------------------------------------------- */
 
-static int by_text(const void *a, const void *b)
+static enum af_status count_matching(struct af_index *index, uint32_t number, const struct af_predicate *predicate, struct af_arena *arena,
+                                     uint64_t *out, struct af_error *err)
 {
-    return af_slice_cmp(*(const struct af_slice *)a, *(const struct af_slice *)b);
+    struct places places;
+    uint64_t *bits;
+    AF_TRY(copy_places(index, number, arena, &places, err));
+    if (places.count == 0)
+        return AF_OK;
+    AF_TRY(index_tags_match(index, places.measurement, places.ids, places.count, predicate, arena, &bits, err));
+    for (uint32_t place = 0; place < places.count && atomic_load(&index->hidden) != 0; place++)
+        if (index_is_hidden(index, places.ids[place]))
+            af_bit_clear(bits, place);
+    *out += af_bits_count(bits, places.count);
+    return AF_OK;
 }
+
+static uint32_t live_of(struct af_index *index, uint32_t number)
+{
+    af_mutex_lock(&index->lock);
+    uint32_t live = index->measurements[number]->live;
+    af_mutex_unlock(&index->lock);
+    return live;
+}
+
+enum af_status af_index_counts(struct af_index *index, uint32_t measurement, const struct af_predicate *predicate, struct af_arena *arena,
+                               uint64_t *out_measurements, uint64_t *out_series, struct af_error *err)
+{
+    uint32_t first = measurement == AF_INDEX_NONE ? 0 : measurement;
+    uint32_t end = measurement == AF_INDEX_NONE ? af_index_measurement_count(index) : measurement + 1;
+    uint64_t measurements = 0, series = 0;
+    for (uint32_t i = first; i < end; i++) {
+        uint64_t has = 0;
+        if (predicate == NULL)
+            has = live_of(index, i);
+        else
+            AF_TRY(count_matching(index, i, predicate, arena, &has, err));
+        measurements += has > 0;
+        series += has;
+    }
+    *out_measurements = measurements;
+    *out_series = series;
+    return AF_OK;
+}
+
+/* --- tag keys and values ------------------------------------------------------------------------------------------------------------ */
 
 /* The names whose bit is set, sorted. */
 static enum af_status list_names(const struct index_names *names, const uint64_t *bits, struct af_arena *arena, struct af_slice **out,
                                  size_t *out_count, struct af_error *err)
 {
     size_t count = 0;
+    uint32_t *codes = af_arena_array(arena, names->count, sizeof *codes);
     struct af_slice *list = af_arena_array(arena, af_bits_count(bits, names->count), sizeof *list);
-    if (list == NULL)
+    if (codes == NULL || list == NULL)
         return af_arena_fail(arena, names->count * sizeof *list, "a list of tags", err);
     for (uint32_t i = 0; i < names->count; i++)
         if (af_bit_get(bits, i))
-            list[count++] = index_names_get(names, i);
-    if (count > 1)
-        qsort(list, count, sizeof *list, by_text);
+            codes[count++] = i;
+    if (!index_names_sort(names, codes, count))
+        return af_fail_nomem(err, "a list of tags");
+    for (size_t i = 0; i < count; i++)
+        list[i] = index_names_get(names, codes[i]);
     *out = list;
     *out_count = count;
     return AF_OK;
@@ -464,7 +552,7 @@ static enum af_status live_places(struct af_index *index, const struct places *p
     return AF_OK;
 }
 
-static bool has_live(const struct tag *tag, const uint64_t *live, uint32_t count)
+static bool has_live(const struct index_tag *tag, const uint64_t *live, uint32_t count)
 {
     for (uint32_t i = 0; i < tag->count && tag->places[i] < count; i++)
         if (af_bit_get(live, tag->places[i]))
@@ -476,7 +564,7 @@ static enum af_status keys_locked(struct af_index *index, const struct places *p
                                   struct af_arena *arena, struct af_slice **out, size_t *out_count, struct af_error *err)
 {
     uint64_t *live;
-    AF_TRY(build(index, places->measurement, places->ids, places->count, err));
+    AF_TRY(index_tags_build(index, places->measurement, places->ids, places->count, err));
     AF_TRY(live_places(index, places, predicate, arena, &live, err));
     const struct index_tags *tags = places->measurement->tags;
     uint64_t *used = af_bits_new(arena, tags->keys.count, false);
@@ -507,12 +595,12 @@ static enum af_status values_locked(struct af_index *index, const struct places 
                                     size_t *out_count, struct af_error *err)
 {
     uint64_t *live;
-    AF_TRY(build(index, places->measurement, places->ids, places->count, err));
+    AF_TRY(index_tags_build(index, places->measurement, places->ids, places->count, err));
     AF_TRY(live_places(index, places, predicate, arena, &live, err));
     uint32_t number = index_names_find(&places->measurement->tags->keys, name);
     if (number == AF_INDEX_NONE)
         return AF_OK;
-    const struct tag *tag = &places->measurement->tags->tags[number];
+    const struct index_tag *tag = &places->measurement->tags->tags[number];
     uint64_t *used = af_bits_new(arena, tag->values.count, false);
     if (used == NULL)
         return af_arena_fail(arena, tag->values.count / 8, "a list of tags", err);
@@ -522,12 +610,63 @@ static enum af_status values_locked(struct af_index *index, const struct places 
     return list_names(&tag->values, used, arena, out, out_count, err);
 }
 
+/* Every value that was ever seen, for when no series is hidden: its order is kept, the series are not looked at. */
+static enum af_status all_values(struct index_tag *tag, struct af_arena *arena, struct af_slice **out, size_t *out_count,
+                                 struct af_error *err)
+{
+    const uint32_t count = tag->values.count;
+    struct af_slice *list = af_arena_array(arena, count, sizeof *list);
+    if (list == NULL)
+        return af_arena_fail(arena, count * sizeof *list, "a list of tags", err);
+    if (tag->sorted_count != count) {
+        if (!grow(&tag->sorted, count))
+            return af_fail_nomem(err, "a list of tags");
+        tag->sorted_count = 0;
+        for (uint32_t i = 0; i < count; i++)
+            tag->sorted[i] = i;
+        if (!index_names_sort(&tag->values, tag->sorted, count))
+            return af_fail_nomem(err, "a list of tags");
+        tag->sorted_count = count;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        list[i] = index_names_get(&tag->values, tag->sorted[i]);
+    *out = list;
+    *out_count = count;
+    return AF_OK;
+}
+
+/* Without a predicate and with nothing hidden, where the columns are up to date. *out_done false: it must be done the long way. */
+static enum af_status values_at_once(struct af_index *index, uint32_t measurement, struct af_slice name, struct af_arena *arena,
+                                     struct af_slice **out, size_t *out_count, bool *out_done, struct af_error *err)
+{
+    struct index_tags *tags = NULL;
+    af_mutex_lock(&index->lock);
+    if (measurement < index->names.count && index->measurements[measurement]->tags != NULL &&
+        index->measurements[measurement]->tags->built >= index->measurements[measurement]->count && atomic_load(&index->hidden) == 0)
+        tags = index->measurements[measurement]->tags;
+    af_mutex_unlock(&index->lock);
+    *out_done = tags != NULL;
+    uint32_t number = tags != NULL ? index_names_find(&tags->keys, name) : AF_INDEX_NONE;
+    return number != AF_INDEX_NONE ? all_values(&tags->tags[number], arena, out, out_count, err) : AF_OK;
+}
+
 enum af_status af_index_tag_values(struct af_index *index, uint32_t measurement, struct af_slice tag, const struct af_predicate *predicate,
                                    struct af_arena *arena, struct af_slice **out, size_t *out_count, struct af_error *err)
 {
     struct places places;
-    AF_TRY(copy_places(index, measurement, arena, &places, err));
+    bool is_done = false;
     *out_count = 0;
+    for (int i = 0; i < 2 && predicate == NULL && !is_done; i++) { /* mostly the columns are there; else they are made, then it works */
+        af_mutex_lock(&index->tags_lock);
+        enum af_status status = values_at_once(index, measurement, tag, arena, out, out_count, &is_done, err);
+        af_mutex_unlock(&index->tags_lock);
+        AF_TRY(status);
+        if (!is_done && i == 0)
+            AF_TRY(index_tags_ready(index, measurement, arena, err));
+    }
+    if (is_done)
+        return AF_OK;
+    AF_TRY(copy_places(index, measurement, arena, &places, err));
     if (places.count == 0)
         return AF_OK;
     af_mutex_lock(&index->tags_lock);

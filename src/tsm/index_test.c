@@ -1,6 +1,7 @@
 /* index_test.c - the series index against a plain list of keys: ids, order, tags, the file and its damages. */
 #include "base/alloc.h"
 #include "base/prng.h"
+#include "base/regex.h"
 #include "os/fault.h"
 #include "test/lib/test.h"
 #include "tsm/index_int.h"
@@ -110,8 +111,13 @@ static void check_select(struct af_index *index, const struct model *model, cons
     size_t got_count;
     uint32_t number = measurement != NULL ? af_index_measurement_find(index, af_slice_of(measurement)) : AF_INDEX_NONE;
     if (measurement == NULL || number != AF_INDEX_NONE) {
+        uint64_t measurements, series;
         AF_CHECK_OK(af_index_select(index, number, predicate, &arena, &got, &got_count, &err), err);
         AF_CHECK_INT(got_count, want_count);
+        AF_CHECK_OK(af_index_counts(index, number, predicate, &arena, &measurements, &series, &err), err);
+        AF_CHECK_INT(series, want_count);
+        if (measurement != NULL)
+            AF_CHECK_INT(measurements, want_count > 0);
         for (size_t i = 0; i < got_count; i++)
             AF_CHECK_INT(got[i], want[i]);
     }
@@ -133,11 +139,23 @@ static void check_selects(struct af_index *index, const struct model *model)
     const struct af_predicate *in[] = { &both };
     const struct af_predicate not = { .op = AF_PREDICATE_NOT, .items = in, .item_count = 1 };
     const struct af_predicate nothing = { .op = AF_PREDICATE_OR }, all = { .op = AF_PREDICATE_AND };
-    const struct af_predicate *list[] = { NULL, &a, &c, &d, &e, &none, &or, &and, &both, &not, &nothing, &all };
+    struct af_regex *regexes[4];
+    static const char *const patterns[] = { "^s", "^(south0|north0|)$", "^a b0$", "0$" };
+    for (int i = 0; i < 4; i++)
+        AF_CHECK_OK(af_regex_new(af_slice_of(patterns[i]), &regexes[i], &err), err);
+    const struct af_predicate starts = { .op = AF_PREDICATE_MATCH, .tag = AF_SLICE_LIT("a"), .regex = regexes[0] };
+    const struct af_predicate one_of = { .op = AF_PREDICATE_NOT_MATCH, .tag = AF_SLICE_LIT("a"), .regex = regexes[1] };
+    const struct af_predicate exact = { .op = AF_PREDICATE_MATCH, .tag = AF_SLICE_LIT("c c"), .regex = regexes[2] };
+    const struct af_predicate ends = { .op = AF_PREDICATE_MATCH, .tag = AF_SLICE_LIT("d"), .regex = regexes[3] };
+    const struct af_predicate absent = { .op = AF_PREDICATE_NOT_MATCH, .tag = AF_SLICE_LIT("z"), .regex = regexes[1] };
+    const struct af_predicate *list[] = { NULL, &a, &c, &d, &e, &none, &or, &and, &both, &not, &nothing, &all,
+                                          &starts, &one_of, &exact, &ends, &absent };
     const char *const names[] = { NULL, "m", "m!", "m$", "m\\,x", "a-rather-long-measurement-name", "absent" };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         for (size_t k = 0; k < sizeof names / sizeof *names; k++)
             check_select(index, model, names[k], list[i]);
+    for (int i = 0; i < 4; i++)
+        af_regex_free(regexes[i]);
 }
 
 static void done(struct model *model)
@@ -278,6 +296,90 @@ AF_TEST(tags)
     af_index_close(index);
 }
 
+/* --- named series and groups ---------------------------------------------------------------------------------------------- */
+
+AF_TEST(named_series)
+{
+    struct af_index *index = open_at(path_of("series"));
+    struct af_arena arena;
+    uint32_t *ids;
+    size_t count;
+    const struct af_predicate north = { .op = AF_PREDICATE_EQUAL, .tag = AF_SLICE_LIT("r"), .value = AF_SLICE_LIT("north") };
+    af_arena_init(&arena, SIZE_MAX);
+    uint32_t b = add(index, "m,r=north"), hidden = add(index, "m,r=gone"), a = add(index, "m"), other = add(index, "n");
+    af_index_hide(index, hidden);
+    const struct af_slice keys[] = { AF_SLICE_LIT("m,r=north"), AF_SLICE_LIT("n"), AF_SLICE_LIT("nowhere"), AF_SLICE_LIT("m,r=gone"),
+                                     AF_SLICE_LIT("m"), AF_SLICE_LIT("") };
+    AF_CHECK_OK(af_index_pick(index, af_index_measurement(index, a), NULL, keys, 6, &arena, &ids, &count, &err), err);
+    AF_CHECK(count == 2 && ids[0] == b && ids[1] == a);
+    AF_CHECK_OK(af_index_pick(index, af_index_measurement(index, a), &north, keys, 6, &arena, &ids, &count, &err), err);
+    AF_CHECK(count == 1 && ids[0] == b);
+    AF_CHECK_OK(af_index_pick(index, af_index_measurement(index, other), NULL, keys, 6, &arena, &ids, &count, &err), err);
+    AF_CHECK(count == 1 && ids[0] == other);
+    af_arena_done(&arena);
+    af_index_close(index);
+}
+
+static struct af_slice tag_text(struct af_slice key, const char *name, char *out, size_t cap)
+{
+    struct af_slice tag, value;
+    struct af_buf one, two;
+    size_t at = 0;
+    out[0] = '\0';
+    af_buf_init(&one, SIZE_MAX);
+    af_buf_init(&two, SIZE_MAX);
+    while (af_key_next_tag(key, &at, &tag, &value))
+        if (af_slice_is(af_key_unescape(tag, &one), name)) {
+            value = af_key_unescape(value, &two);
+            snprintf(out, cap, "%.*s", (int)value.len, value.ptr);
+        }
+    af_buf_done(&one);
+    af_buf_done(&two);
+    return af_slice_of(out);
+}
+
+/* Every series is in a group of its own values, and the groups ascend. */
+static void check_groups(struct af_index *index, const char *measurement, const struct af_slice *tags, size_t tag_count)
+{
+    struct af_arena arena;
+    struct af_slice *values;
+    uint32_t *ids, *groups;
+    size_t count, group_count;
+    af_arena_init(&arena, SIZE_MAX);
+    uint32_t number = af_index_measurement_find(index, af_slice_of(measurement));
+    AF_CHECK_OK(af_index_select(index, number, NULL, &arena, &ids, &count, &err), err);
+    AF_CHECK_OK(af_index_group(index, number, ids, count, tags, tag_count, &arena, &groups, &values, &group_count, &err), err);
+    AF_CHECK(count > 0 && group_count > 0 && group_count <= count);
+    bool *seen = af_arena_zero(&arena, group_count, sizeof *seen);
+    for (size_t i = 0; i < count; i++) {
+        char text[64];
+        AF_CHECK(groups[i] < group_count);
+        seen[groups[i]] = true;
+        for (size_t t = 0; t < tag_count; t++)
+            AF_CHECK(af_slice_eq(values[groups[i] * tag_count + t], tag_text(af_index_key(index, ids[i]), tags[t].ptr, text, sizeof text)));
+    }
+    for (size_t g = 0; g < group_count; g++) {
+        int order = 0;
+        AF_CHECK(seen[g]);
+        for (size_t t = 0; g > 0 && t < tag_count && order == 0; t++)
+            order = af_slice_cmp(values[(g - 1) * tag_count + t], values[g * tag_count + t]);
+        AF_CHECK(g == 0 || order < 0);
+    }
+    af_arena_done(&arena);
+}
+
+AF_TEST(groups_of_series)
+{
+    struct af_index *index = open_at(path_of("series"));
+    struct model model = fill(index, 3000, 5);
+    const struct af_slice tags[] = { AF_SLICE_LIT("a"), AF_SLICE_LIT("c c"), AF_SLICE_LIT("d"), AF_SLICE_LIT("z") };
+    for (size_t first = 0; first < 4; first++)
+        for (size_t n = 0; n + first <= 4; n++)
+            check_groups(index, first % 2 == 0 ? "m" : "m\\,x", tags + first, n);
+    af_index_close(index);
+    done(&model);
+}
+
 AF_TEST(keys_that_are_refused)
 {
     struct af_index *index = open_at(path_of("series"));
@@ -297,7 +399,7 @@ AF_TEST(keys_that_are_refused)
     free(key);
 }
 
-/* --- resolve -------------------------------------------------------------------------------------------------------------------- */
+/* --- resolve -------------------------------------------------------------------------------------------------------------- */
 
 static struct af_points points_of(const struct af_series_set *set, const uint32_t *series, size_t rows)
 {
@@ -351,7 +453,7 @@ AF_TEST(resolve_with_and_without_memo)
     af_index_close(other);
 }
 
-/* --- the file ------------------------------------------------------------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------------------------------------------------------- */
 
 static struct af_slice read_file(const char *path)
 {
@@ -493,7 +595,7 @@ AF_TEST(not_an_index)
     AF_CHECK_FAILS(af_index_open(af_test_dir(), &index, &err), AF_EINVAL);
 }
 
-/* --- no memory ------------------------------------------------------------------------------------------------------------------ */
+/* --- no memory ------------------------------------------------------------------------------------------------------------ */
 
 static enum af_status everything(const char *path, struct af_arena *arena)
 {
@@ -590,7 +692,7 @@ AF_TEST(index_survives_no_memory)
     }
 }
 
-/* --- threads --------------------------------------------------------------------------------------------------------------------- */
+/* --- threads -------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, THREAD_ROUNDS = 60 };
 

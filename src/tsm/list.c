@@ -35,10 +35,9 @@ static enum af_status find_measurement(struct list *list, struct af_slice *out_n
 
 static enum af_status has_series(struct list *list, uint32_t measurement, bool *out, struct af_error *err)
 {
-    uint32_t *ids;
-    size_t count;
-    AF_TRY(af_index_select(list->view->bucket->index, measurement, predicate_of(list), &list->arena, &ids, &count, err));
-    *out = count > 0;
+    uint64_t measurements, series;
+    AF_TRY(af_index_counts(list->view->bucket->index, measurement, predicate_of(list), &list->arena, &measurements, &series, err));
+    *out = series > 0;
     return AF_OK;
 }
 
@@ -119,7 +118,10 @@ static int by_text(const void *a, const void *b)
 
 static enum af_status add_once(struct list *list, struct af_slice *texts, size_t count, struct af_error *err)
 {
-    if (count > 1)
+    size_t sorted = 1;
+    while (sorted < count && by_text(&texts[sorted - 1], &texts[sorted]) < 0)
+        sorted++;
+    if (sorted < count)
         qsort(texts, count, sizeof *texts, by_text);
     for (size_t i = 0; i < count; i++)
         if (i == 0 || !af_slice_eq(texts[i - 1], texts[i]))
@@ -207,6 +209,21 @@ static enum af_status list_series(struct list *list, struct af_error *err)
     return AF_OK;
 }
 
+/* Without a predicate from the index's own counts. */
+static enum af_status list_counts(struct list *list, struct af_error *err)
+{
+    struct af_slice name;
+    uint32_t measurement = AF_INDEX_NONE;
+    uint64_t measurements = 0, series = 0;
+    const bool is_one = list->scan != NULL && list->scan->measurement != NULL;
+    if (is_one)
+        AF_TRY(find_measurement(list, &name, &measurement, err));
+    if (!is_one || measurement != AF_INDEX_NONE)
+        AF_TRY(af_index_counts(list->view->bucket->index, measurement, predicate_of(list), &list->arena, &measurements, &series, err));
+    AF_TRY(af_listed_add(list->listed, AF_SLICE_LIT("measurements"), NULL, (int64_t)measurements, err));
+    return af_listed_add(list->listed, AF_SLICE_LIT("series"), NULL, (int64_t)series, err);
+}
+
 static enum af_status list_any(struct list *list, enum af_listing what, struct af_error *err)
 {
     switch (what) {
@@ -216,6 +233,7 @@ static enum af_status list_any(struct list *list, enum af_listing what, struct a
     case AF_LIST_TAG_KEYS:
     case AF_LIST_TAG_VALUES: return list_tags(list, what, err);
     case AF_LIST_SERIES: return list_series(list, err);
+    case AF_LIST_COUNTS: return list_counts(list, err);
     }
     return af_fail(err, AF_EBUG, "a list of kind %d", (int)what);
 }

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/numbers.h"
-#include "tsm/tsm_int.h"
+#include "tsm/digest.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -348,6 +348,7 @@ void af_part_unref(struct af_tsm_part *part)
         af_part_unref(part->owner);
     else if (part->file != NULL)
         af_tsm_file_close(part->file);
+    af_digest_forget(part);
     if (atomic_load(&part->stats) != NULL)
         af_tsm_stats_close(atomic_load(&part->stats));
     af_arena_done(&part->tomb_arena);

@@ -6,38 +6,16 @@
  *                          |  pieces of each column, oldest first
  *                       af_merge --> lane of the column --> rows side by side (scan_rows.c) --> batch
  *
- * One moment: caches are captured before anything is read, the files are the view's, and series that came with what was captured are
- * selected afterwards. (A shard is captured at once; a write into several shards, or one that makes new series while the scan is being
- * opened, may be seen in part.) Memory: a window of each file's index, one entry for each captured series, and of one series in one
- * shard the lists of blocks and a decoded block for each piece.
- *
- * A field that has other types in other shards: its column has the first of float, integer, unsigned, string, boolean that occurs, as
- * InfluxDB chooses. Numbers of another type are converted, texts and booleans under a column of another type are left out.
+ * What is read is settled at the opening (scan_source.c). Memory: a window of each file's index, one entry for each captured series, and
+ * of one series in one shard the lists of blocks and a decoded block for each piece. Series that are named may come in any order: where
+ * one is less than the one before, the cursors begin anew.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
-#include "data/points.h"
-#include "tsm/scan_int.h"
-#include <stdlib.h>
+#include "tsm/fold_int.h"
 
-enum { DIRECT_SERIES_MAX = 4096, CAPTURE_TRIES = 4 };
 static const size_t BLOCK_BYTES_MAX = (size_t)2 * AF_TSM_BLOCK_BYTES_MAX;
 
-struct scan_part {
-    struct af_tsm_part *part;
-    struct af_tsm_cursor *cursor; /* NULL until it is needed */
-    struct af_tsm_entry entry;    /* where the cursor stands; key.ptr NULL: at the end */
-};
-struct capture {
-    uint32_t *ids;                /* ascending; only those with rows */
-    struct af_cache_handle *handles;
-    size_t count;
-};
-struct scan_shard {
-    struct scan_part *parts;      /* oldest first */
-    size_t part_count;
-    struct capture *captures;     /* one for each cache of the view, oldest first */
-};
 struct pieces {
     struct af_piece *list;
     size_t count;
@@ -46,16 +24,9 @@ struct pieces {
 struct scan {
     struct af_stream base;
     struct af_schema schema;
-    struct af_view *view;
-    struct af_index *index;
+    struct scan_source source;
     struct af_arena arena;        /* of the scan */
-    int64_t start_ns, stop_ns;
-    const bool *cancel;
-    struct scan_column *columns;
-    size_t column_count;
-    struct scan_shard *shards;
-    uint32_t *ids;
-    size_t id_count;
+    struct scan_part **parts;     /* by shard */
     size_t id_at, shard_at;       /* the next to be opened */
 
     struct af_arena work;         /* of the series and shard at hand */
@@ -74,7 +45,7 @@ static enum af_status add_piece(struct scan *scan, const struct scan_shard *shar
 {
     struct pieces *pieces = &scan->pieces[column];
     if (pieces->count == 0) {
-        size_t most = shard->part_count + scan->view->cache_count;
+        size_t most = shard->part_count + scan->source.view->cache_count;
         pieces->list = af_arena_alloc(&scan->work, most * sizeof *pieces->list);
         if (pieces->list == NULL)
             return af_arena_fail(&scan->work, most * sizeof *pieces->list, "a scan", err);
@@ -94,7 +65,7 @@ static enum af_status add_entry(struct scan *scan, const struct scan_shard *shar
         return af_arena_fail(&scan->work, entry->block_count * sizeof *blocks, "a scan", err);
     piece.entry.block_count = 0;
     for (size_t i = 0; i < entry->block_count; i++)
-        if (entry->blocks[i].max_ns >= scan->start_ns && (entry->blocks[i].min_ns < scan->stop_ns || scan->stop_ns == INT64_MAX))
+        if (scan_touches(&scan->source, entry->blocks[i].min_ns, entry->blocks[i].max_ns))
             blocks[piece.entry.block_count++] = entry->blocks[i];
     if (piece.entry.block_count == 0)
         return AF_OK;
@@ -104,38 +75,21 @@ static enum af_status add_entry(struct scan *scan, const struct scan_shard *shar
     return add_piece(scan, shard, column, &piece, err);
 }
 
-/* To the first entry that is not less than scan->key. */
-static enum af_status go_to_key(struct scan *scan, struct scan_part *part, struct af_error *err)
-{
-    struct af_slice key = af_buf_slice(&scan->key);
-    if (part->cursor == NULL) {
-        AF_TRY(af_tsm_cursor_open(part->part->file, key, &part->cursor, err));
-        return af_tsm_cursor_next(part->cursor, &part->entry, err);
-    }
-    if (part->entry.key.ptr == NULL || af_slice_cmp(part->entry.key, key) >= 0)
-        return AF_OK;
-    AF_TRY(af_tsm_cursor_next(part->cursor, &part->entry, err)); /* mostly it is the next one */
-    if (part->entry.key.ptr == NULL || af_slice_cmp(part->entry.key, key) >= 0)
-        return AF_OK;
-    AF_TRY(af_tsm_cursor_seek(part->cursor, key, err));
-    return af_tsm_cursor_next(part->cursor, &part->entry, err);
-}
-
 /* Columns of the part's keys that begin with scan->key, the series and the separator. */
 static enum af_status collect_part(struct scan *scan, const struct scan_shard *shard, struct scan_part *part, struct af_error *err)
 {
     const size_t prefix = scan->key.len;
-    for (size_t i = 0; i < scan->column_count;) {
+    for (size_t i = 0; i < scan->source.column_count;) {
         af_buf_rewind(&scan->key, prefix);
-        af_buf_append_slice(&scan->key, scan->columns[i].name);
+        af_buf_append_slice(&scan->key, scan->source.columns[i].name);
         AF_TRY(af_buf_check(&scan->key, "a key", err));
-        AF_TRY(go_to_key(scan, part, err));
+        AF_TRY(scan_part_seek(part, af_buf_slice(&scan->key), err));
         struct af_slice key = part->entry.key;
         if (key.ptr == NULL || key.len < prefix || memcmp(key.ptr, scan->key.ptr, prefix) != 0)
             break;
         struct af_slice field = { key.ptr + prefix, key.len - prefix };
         int order = -1;
-        while (i < scan->column_count && (order = af_slice_cmp(scan->columns[i].name, field)) < 0)
+        while (i < scan->source.column_count && (order = af_slice_cmp(scan->source.columns[i].name, field)) < 0)
             i++;
         if (order == 0)
             AF_TRY(add_entry(scan, shard, part, i++, err));
@@ -149,10 +103,10 @@ static enum af_status collect_part(struct scan *scan, const struct scan_shard *s
 static size_t find_column(const struct scan *scan, struct af_slice name)
 {
     size_t low = 0;
-    size_t high = scan->column_count;
+    size_t high = scan->source.column_count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        int order = af_slice_cmp(scan->columns[mid].name, name);
+        int order = af_slice_cmp(scan->source.columns[mid].name, name);
         if (order == 0)
             return mid;
         if (order < 0)
@@ -163,26 +117,10 @@ static size_t find_column(const struct scan *scan, struct af_slice name)
     return SIZE_MAX;
 }
 
-static const struct af_cache_handle *find_handle(const struct capture *capture, uint32_t id)
-{
-    size_t low = 0;
-    size_t high = capture->count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (capture->ids[mid] == id)
-            return &capture->handles[mid];
-        if (capture->ids[mid] < id)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return NULL;
-}
-
-static enum af_status collect_cache(struct scan *scan, const struct scan_shard *shard, const struct capture *capture, uint32_t id,
+static enum af_status collect_cache(struct scan *scan, const struct scan_shard *shard, const struct scan_capture *capture, uint32_t id,
                                     struct af_error *err)
 {
-    const struct af_cache_handle *handle = find_handle(capture, id);
+    const struct af_cache_handle *handle = scan_capture_find(capture, id);
     struct af_slice *names;
     size_t count;
     if (handle == NULL)
@@ -202,37 +140,13 @@ static enum af_status collect_cache(struct scan *scan, const struct scan_shard *
 
 /* --- lanes ------------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_number(enum af_type type)
-{
-    return type == AF_TYPE_F64 || type == AF_TYPE_I64 || type == AF_TYPE_U64;
-}
-
-/* Floats come first, so numbers become floats, or unsigned ones integers: bit for bit, as InfluxDB's cast does. */
-static enum af_status cast_values(struct scan_lane *lane, enum af_type type, struct af_error *err)
-{
-    struct af_column *from = &lane->values.values;
-    enum af_type had = from->type;
-    size_t count = lane->values.count;
-    from->type = type;
-    if (type != AF_TYPE_F64)
-        return AF_OK;
-    af_arena_reset(&lane->cast);
-    double *f64 = af_arena_array(&lane->cast, count, sizeof *f64);
-    if (f64 == NULL)
-        return af_arena_fail(&lane->cast, count * sizeof *f64, "values of another type", err);
-    for (size_t i = 0; i < count; i++)
-        f64[i] = had == AF_TYPE_I64 ? (double)from->i64[i] : (double)from->u64[i];
-    from->f64 = f64;
-    return AF_OK;
-}
-
 /* Rows of lane->values in the scan's range: [at, count). */
 static void trim(const struct scan *scan, struct scan_lane *lane)
 {
     struct af_tsm_values *values = &lane->values;
-    lane->at = values->time_ns[0] < scan->start_ns ? af_values_seek(values, 0, scan->start_ns) : 0;
-    if (scan->stop_ns != INT64_MAX && values->time_ns[values->count - 1] >= scan->stop_ns)
-        values->count = af_values_seek(values, lane->at, scan->stop_ns);
+    lane->at = values->time_ns[0] < scan->source.start_ns ? af_values_seek(values, 0, scan->source.start_ns) : 0;
+    if (scan->source.stop_ns != INT64_MAX && values->time_ns[values->count - 1] >= scan->source.stop_ns)
+        values->count = af_values_seek(values, lane->at, scan->source.stop_ns);
 }
 
 /* The next rows of the lane's only piece; none at its end. */
@@ -269,12 +183,13 @@ static void close_lane(struct scan_lane *lane)
 /* The next stretch; *out_some false: the lane is at its end. */
 static enum af_status pull(const struct scan *scan, struct scan_lane *lane, bool *out_some, struct af_error *err)
 {
-    enum af_type type = scan->columns[lane->column].type;
+    enum af_type type = scan->source.columns[lane->column].type;
     AF_TRY(lane->merge != NULL ? next_of_merge(lane, err) : next_of_piece(scan, lane, err));
     *out_some = lane->values.count > lane->at;
-    if (*out_some && lane->values.values.type != type)
-        AF_TRY(cast_values(lane, type, err));
-    return AF_OK;
+    if (!*out_some || lane->values.values.type == type)
+        return AF_OK;
+    af_arena_reset(&lane->cast);
+    return scan_cast(&lane->values.values, lane->values.count, type, &lane->cast, err);
 }
 
 /* Lanes that are used up get their next stretch or go. */
@@ -316,57 +231,64 @@ static enum af_status open_lane(struct scan *scan, size_t column, struct af_erro
 {
     const struct pieces *pieces = &scan->pieces[column];
     enum af_type has = type_of(&pieces->list[pieces->count - 1]);
-    enum af_type want = scan->columns[column].type;
-    if (has != want && !(is_number(has) && is_number(want)))
+    enum af_type want = scan->source.columns[column].type;
+    if (!scan_can_cast(has, want))
         return AF_OK;
     struct scan_lane *lane = &scan->lanes[scan->lane_count];
     *lane = (struct scan_lane){ .column = column, .piece = pieces->list, .block = &scan->blocks[column] };
     if (!stands_alone(pieces))
-        AF_TRY(af_merge_open(pieces->list, pieces->count, scan->start_ns, scan->stop_ns, &scan->work, &lane->merge, err));
+        AF_TRY(af_merge_open(pieces->list, pieces->count, scan->source.start_ns, scan->source.stop_ns, &scan->work, &lane->merge, err));
     af_arena_init(&lane->cast, AF_BATCH_ARENA_BYTES_MAX);
     scan->lane_count++;
     return AF_OK;
 }
 
 /* The lanes of one series in one shard; perhaps none. */
-static enum af_status open_lanes(struct scan *scan, struct scan_shard *shard, uint32_t id, struct af_error *err)
+static enum af_status open_lanes(struct scan *scan, size_t shard_number, uint32_t id, struct af_error *err)
 {
+    const struct scan_shard *shard = &scan->source.shards[shard_number];
     af_arena_reset(&scan->work);
-    for (size_t i = 0; i < scan->column_count; i++)
+    for (size_t i = 0; i < scan->source.column_count; i++)
         scan->pieces[i].count = 0;
     if (shard->part_count > 0) {
         af_buf_clear(&scan->key);
-        af_tsm_key_append(&scan->key, af_index_key(scan->index, id), AF_SLICE_LIT(""));
+        af_tsm_key_append(&scan->key, af_index_key(scan->source.index, id), AF_SLICE_LIT(""));
         AF_TRY(af_buf_check(&scan->key, "a key", err));
     }
     for (size_t i = 0; i < shard->part_count; i++)
-        AF_TRY(collect_part(scan, shard, &shard->parts[i], err));
-    for (size_t i = 0; i < scan->view->cache_count; i++)
+        AF_TRY(collect_part(scan, shard, &scan->parts[shard_number][i], err));
+    for (size_t i = 0; i < scan->source.view->cache_count; i++)
         AF_TRY(collect_cache(scan, shard, &shard->captures[i], id, err));
-    for (size_t i = 0; i < scan->column_count; i++)
+    for (size_t i = 0; i < scan->source.column_count; i++)
         if (scan->pieces[i].count > 0)
             AF_TRY(open_lane(scan, i, err));
     return AF_OK;
 }
 
-static bool is_cancelled(const struct scan *scan)
+static void next_series(struct scan *scan)
 {
-    return scan->cancel != NULL && __atomic_load_n(scan->cancel, __ATOMIC_RELAXED);
+    const struct scan_source *source = &scan->source;
+    scan->shard_at = 0;
+    scan->id_at++;
+    if (scan->id_at == source->id_count || !scan_goes_back(source, source->ids[scan->id_at - 1], source->ids[scan->id_at]))
+        return;
+    for (size_t i = 0; i < source->view->shard_count; i++)
+        for (size_t k = 0; k < source->shards[i].part_count; k++)
+            scan_part_rewind(&scan->parts[i][k]);
 }
 
 /* Lanes with rows, or none at the end of the scan. */
 static enum af_status ready_lanes(struct scan *scan, struct af_error *err)
 {
     AF_TRY(refill(scan, err));
-    while (scan->lane_count == 0 && scan->id_at < scan->id_count) {
-        if (is_cancelled(scan))
+    while (scan->lane_count == 0 && scan->id_at < scan->source.id_count) {
+        if (scan_is_cancelled(&scan->source))
             return af_fail(err, AF_ECANCELED, "stopped while scanning");
-        if (scan->shard_at == scan->view->shard_count) {
-            scan->shard_at = 0;
-            scan->id_at++;
+        if (scan->shard_at == scan->source.view->shard_count) {
+            next_series(scan);
             continue;
         }
-        AF_TRY(open_lanes(scan, &scan->shards[scan->shard_at++], scan->ids[scan->id_at], err));
+        AF_TRY(open_lanes(scan, scan->shard_at++, scan->source.ids[scan->id_at], err));
         AF_TRY(refill(scan, err));
     }
     return AF_OK;
@@ -376,19 +298,19 @@ static enum af_status scan_next(struct af_stream *base, struct af_arena *arena, 
 {
     struct scan *scan = (struct scan *)base;
     *out = NULL;
-    if (is_cancelled(scan))
+    if (scan_is_cancelled(&scan->source))
         return af_fail(err, AF_ECANCELED, "stopped while scanning");
     AF_TRY(ready_lanes(scan, err));
     if (scan->lane_count == 0)
         return AF_OK;
     AF_TRY(scan_rows_begin(&scan->rows, arena, err));
     while (scan->lane_count > 0 && !scan_rows_is_full(&scan->rows)) {
-        uint32_t id = scan->ids[scan->id_at];
-        scan_rows_series(&scan->rows, id, af_index_key(scan->index, id));
+        uint32_t id = scan->source.ids[scan->id_at];
+        scan_rows_series(&scan->rows, id, af_index_key(scan->source.index, id));
         AF_TRY(scan_rows_take(&scan->rows, scan->lanes, scan->lane_count, err));
         AF_TRY(ready_lanes(scan, err));
     }
-    return scan_rows_finish(&scan->rows, scan->index, out, err);
+    return scan_rows_finish(&scan->rows, scan->source.index, out, err);
 }
 
 static void scan_close(struct af_stream *base)
@@ -396,262 +318,80 @@ static void scan_close(struct af_stream *base)
     struct scan *scan = (struct scan *)base;
     for (size_t i = 0; i < scan->lane_count; i++)
         close_lane(&scan->lanes[i]);
-    for (size_t i = 0; scan->shards != NULL && i < scan->view->shard_count; i++)
-        for (size_t k = 0; k < scan->shards[i].part_count; k++)
-            af_tsm_cursor_close(scan->shards[i].parts[k].cursor);
-    for (size_t i = 0; scan->blocks != NULL && i < scan->column_count; i++)
+    for (size_t i = 0; scan->parts != NULL && scan->source.shards != NULL && i < scan->source.view->shard_count; i++)
+        for (size_t k = 0; scan->parts[i] != NULL && k < scan->source.shards[i].part_count; k++)
+            scan_part_rewind(&scan->parts[i][k]);
+    for (size_t i = 0; scan->blocks != NULL && i < scan->source.column_count; i++)
         af_arena_done(&scan->blocks[i]);
     scan_rows_done(&scan->rows);
     af_buf_done(&scan->key);
     af_arena_done(&scan->work);
     af_arena_done(&scan->arena);
-    af_view_close(scan->view);
+    af_view_close(scan->source.view);
     af_free(scan);
 }
 
 static const struct af_stream_ops scan_ops = { scan_next, scan_close };
 
-/* --- opening: columns ---------------------------------------------------------------------------------------------------------------- */
-
-static int rank_of(enum af_type type)
-{
-    static const enum af_type order[] = { AF_TYPE_F64, AF_TYPE_I64, AF_TYPE_U64, AF_TYPE_STRING, AF_TYPE_BOOL };
-    int rank = 0;
-    while (rank < 5 && order[rank] != type)
-        rank++;
-    return rank;
-}
-
-static int by_name_and_rank(const void *a, const void *b)
-{
-    const struct scan_column *x = a;
-    const struct scan_column *y = b;
-    int order = af_slice_cmp(x->name, y->name);
-    return order != 0 ? order : rank_of(x->type) - rank_of(y->type);
-}
-
-enum af_status scan_fields(const struct af_view *view, struct af_slice measurement, struct af_arena *arena, struct scan_column **out,
-                           size_t *out_count, struct af_error *err)
-{
-    struct af_types_field **lists = af_arena_zero(arena, view->shard_count, sizeof *lists);
-    size_t *counts = af_arena_zero(arena, view->shard_count, sizeof *counts);
-    size_t total = 0, count = 0;
-    if (lists == NULL || counts == NULL)
-        return af_arena_fail(arena, view->shard_count * sizeof *lists, "the fields of a measurement", err);
-    for (size_t i = 0; i < view->shard_count; i++) {
-        AF_TRY(af_types_list(view->shards[i].shard->types, measurement, arena, &lists[i], &counts[i], err));
-        total += counts[i];
-    }
-    struct scan_column *columns = af_arena_zero(arena, total, sizeof *columns);
-    if (columns == NULL)
-        return af_arena_fail(arena, total * sizeof *columns, "the fields of a measurement", err);
-    total = 0;
-    for (size_t i = 0; i < view->shard_count; i++)
-        for (size_t k = 0; k < counts[i]; k++)
-            columns[total++] = (struct scan_column){ lists[i][k].name, lists[i][k].type };
-    if (total > 1)
-        qsort(columns, total, sizeof *columns, by_name_and_rank);
-    for (size_t i = 0; i < total; i++)
-        if (count == 0 || !af_slice_eq(columns[count - 1].name, columns[i].name))
-            columns[count++] = columns[i];
-    *out = columns;
-    *out_count = count;
-    return AF_OK;
-}
-
-enum af_status scan_measurement(const struct af_view *view, const char *name, struct af_arena *arena, struct af_slice *out_name,
-                                uint32_t *out_number, struct af_error *err)
-{
-    struct af_buf escaped;
-    af_buf_init(&escaped, SIZE_MAX);
-    af_key_append_measurement(&escaped, af_slice_of(name));
-    enum af_status status = af_buf_check(&escaped, "a measurement", err);
-    if (status == AF_OK) {
-        *out_name = (struct af_slice){ af_arena_copy(arena, af_buf_slice(&escaped)), escaped.len };
-        if (out_name->ptr == NULL)
-            status = af_arena_fail(arena, escaped.len, "a measurement", err);
-        else
-            *out_number = af_index_measurement_find(view->bucket->index, *out_name);
-    }
-    af_buf_done(&escaped);
-    return status;
-}
-
-static bool is_wanted(const struct af_scan *asked, struct af_slice name)
-{
-    for (size_t i = 0; i < asked->field_count; i++)
-        if (af_slice_is(name, asked->fields[i]))
-            return true;
-    return asked->fields == NULL;
-}
-
-static enum af_status choose_columns(struct scan *scan, const struct af_scan *asked, struct af_slice measurement, struct af_error *err)
-{
-    size_t count;
-    AF_TRY(scan_fields(scan->view, measurement, &scan->arena, &scan->columns, &count, err));
-    for (size_t i = 0; i < count; i++)
-        if (is_wanted(asked, scan->columns[i].name))
-            scan->columns[scan->column_count++] = scan->columns[i];
-    if (scan->column_count > AF_COLUMNS_MAX)
-        return af_fail(err, AF_ELIMIT, "%zu fields in one scan, more than %d: name the ones you need", scan->column_count, AF_COLUMNS_MAX);
-    return AF_OK;
-}
-
-/* --- opening: caches ----------------------------------------------------------------------------------------------------------------- */
-
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Of the series that were asked for, if they are few; else of all that the cache has in the shard. */
-static enum af_status capture_one(struct scan *scan, struct af_cache *cache, uint64_t shard, struct capture *out, struct af_error *err)
-{
-    uint32_t *ids;
-    size_t count = scan->id_count;
-    if (count <= DIRECT_SERIES_MAX) {
-        ids = af_arena_array(&scan->arena, count, sizeof *ids);
-        if (ids == NULL)
-            return af_arena_fail(&scan->arena, count * sizeof *ids, "the series in the cache", err);
-        if (count != 0)
-            memcpy(ids, scan->ids, count * sizeof *ids);
-    } else {
-        AF_TRY(af_cache_series(cache, shard, &scan->arena, &ids, &count, err));
-    }
-    if (count > 1)
-        qsort(ids, count, sizeof *ids, by_id);
-    struct af_cache_handle *handles = af_arena_array(&scan->arena, count, sizeof *handles);
-    if (handles == NULL)
-        return af_arena_fail(&scan->arena, count * sizeof *handles, "the series in the cache", err);
-    af_cache_capture(cache, shard, ids, count, handles);
-    *out = (struct capture){ .ids = ids, .handles = handles };
-    for (size_t i = 0; i < count; i++)
-        if (handles[i].rows > 0) {
-            ids[out->count] = ids[i];
-            handles[out->count++] = handles[i];
-        }
-    return AF_OK;
-}
-
-static enum af_status capture_cache(struct scan *scan, size_t cache, struct af_error *err)
-{
-    uint64_t *having;
-    size_t count;
-    AF_TRY(af_cache_shards(scan->view->caches[cache], &scan->arena, &having, &count, err));
-    for (size_t i = 0; i < scan->view->shard_count; i++) {
-        uint64_t shard = scan->view->shards[i].shard->id;
-        scan->shards[i].captures[cache].count = 0;
-        size_t k = 0;
-        while (k < count && having[k] != shard)
-            k++;
-        if (k < count)
-            AF_TRY(capture_one(scan, scan->view->caches[cache], shard, &scan->shards[i].captures[cache], err));
-    }
-    return AF_OK;
-}
-
-/* Which series, and what the caches have of them. A series that came into being meanwhile, with rows that are captured of others, belongs
- * to it: so the selection is made again until it stays. */
-static enum af_status capture(struct scan *scan, uint32_t measurement, const struct af_predicate *predicate, struct af_error *err)
-{
-    AF_TRY(af_index_select(scan->index, measurement, predicate, &scan->arena, &scan->ids, &scan->id_count, err));
-    bool is_settled = false;
-    for (int i = 0; i < CAPTURE_TRIES && !is_settled; i++) {
-        bool is_direct = scan->id_count <= DIRECT_SERIES_MAX;
-        size_t before = scan->id_count;
-        for (size_t k = 0; k < scan->view->cache_count; k++)
-            AF_TRY(capture_cache(scan, k, err));
-        AF_TRY(af_index_select(scan->index, measurement, predicate, &scan->arena, &scan->ids, &scan->id_count, err));
-        is_settled = !is_direct || scan->id_count == before;
-    }
-    return AF_OK;
-}
-
-/* --- opening: files ------------------------------------------------------------------------------------------------------------------- */
-
-static bool is_in_range(const struct scan *scan, const struct af_tsm_part *part)
-{
-    struct af_tsm_file_info info;
-    af_tsm_file_info(part->file, &info);
-    return info.max_ns >= scan->start_ns && (info.min_ns < scan->stop_ns || scan->stop_ns == INT64_MAX);
-}
-
-static enum af_status prepare_shards(struct scan *scan, struct af_error *err)
-{
-    const struct af_view *view = scan->view;
-    scan->shards = af_arena_zero(&scan->arena, view->shard_count, sizeof *scan->shards);
-    if (scan->shards == NULL)
-        return af_arena_fail(&scan->arena, view->shard_count * sizeof *scan->shards, "a scan", err);
-    for (size_t i = 0; i < view->shard_count; i++) {
-        const struct af_files *files = view->shards[i].files;
-        struct scan_shard *shard = &scan->shards[i];
-        size_t count = files != NULL ? files->count : 0;
-        shard->captures = af_arena_zero(&scan->arena, view->cache_count, sizeof *shard->captures);
-        shard->parts = af_arena_zero(&scan->arena, count, sizeof *shard->parts);
-        if (shard->captures == NULL || shard->parts == NULL)
-            return af_arena_fail(&scan->arena, count * sizeof *shard->parts, "a scan", err);
-        for (size_t k = 0; k < count; k++)
-            if (is_in_range(scan, files->parts[k]))
-                shard->parts[shard->part_count++].part = files->parts[k];
-    }
-    return AF_OK;
-}
-
 static enum af_status make_schema(struct scan *scan, struct af_error *err)
 {
-    struct af_field *fields = af_arena_zero(&scan->arena, scan->column_count + 2, sizeof *fields);
+    struct af_field *fields = af_arena_zero(&scan->arena, scan->source.column_count + 2, sizeof *fields);
     if (fields == NULL)
-        return af_arena_fail(&scan->arena, scan->column_count * sizeof *fields, "the columns of a scan", err);
+        return af_arena_fail(&scan->arena, scan->source.column_count * sizeof *fields, "the columns of a scan", err);
     fields[0] = (struct af_field){ .name = "series", .type = AF_TYPE_STRING };
     fields[1] = (struct af_field){ .name = "time", .type = AF_TYPE_TIME };
-    for (size_t i = 0; i < scan->column_count; i++) {
-        char *name = af_arena_copy(&scan->arena, scan->columns[i].name);
+    for (size_t i = 0; i < scan->source.column_count; i++) {
+        char *name = af_arena_copy(&scan->arena, scan->source.columns[i].name);
         if (name == NULL)
-            return af_arena_fail(&scan->arena, scan->columns[i].name.len, "the columns of a scan", err);
-        fields[i + 2] = (struct af_field){ .name = name, .type = scan->columns[i].type, .is_nullable = true };
+            return af_arena_fail(&scan->arena, scan->source.columns[i].name.len, "the columns of a scan", err);
+        fields[i + 2] = (struct af_field){ .name = name, .type = scan->source.columns[i].type, .is_nullable = true };
     }
-    scan->schema = (struct af_schema){ scan->column_count + 2, fields };
-    scan->pieces = af_arena_zero(&scan->arena, scan->column_count, sizeof *scan->pieces);
-    scan->lanes = af_arena_zero(&scan->arena, scan->column_count, sizeof *scan->lanes);
-    scan->blocks = af_arena_zero(&scan->arena, scan->column_count, sizeof *scan->blocks);
+    scan->schema = (struct af_schema){ scan->source.column_count + 2, fields };
+    scan->pieces = af_arena_zero(&scan->arena, scan->source.column_count, sizeof *scan->pieces);
+    scan->lanes = af_arena_zero(&scan->arena, scan->source.column_count, sizeof *scan->lanes);
+    scan->blocks = af_arena_zero(&scan->arena, scan->source.column_count, sizeof *scan->blocks);
     if (scan->pieces == NULL || scan->lanes == NULL || scan->blocks == NULL)
-        return af_arena_fail(&scan->arena, scan->column_count * sizeof *scan->lanes, "the columns of a scan", err);
-    for (size_t i = 0; i < scan->column_count; i++)
+        return af_arena_fail(&scan->arena, scan->source.column_count * sizeof *scan->lanes, "the columns of a scan", err);
+    for (size_t i = 0; i < scan->source.column_count; i++)
         af_arena_init(&scan->blocks[i], BLOCK_BYTES_MAX);
     return scan_rows_init(&scan->rows, &scan->schema, err);
 }
 
-static enum af_status open_scan(struct scan *scan, const struct af_scan *asked, struct af_error *err)
+static enum af_status open_parts(struct scan *scan, struct af_error *err)
 {
-    struct af_slice name;
-    uint32_t measurement;
-    AF_TRY(scan_measurement(scan->view, asked->measurement, &scan->arena, &name, &measurement, err));
-    if (measurement != AF_INDEX_NONE && asked->stop_ns > asked->start_ns) {
-        AF_TRY(prepare_shards(scan, err));
-        AF_TRY(capture(scan, measurement, asked->predicate, err));
-        AF_TRY(choose_columns(scan, asked, name, err)); /* after: what is captured has its fields there */
+    const struct scan_source *source = &scan->source;
+    const size_t shards = source->shards != NULL ? source->view->shard_count : 0;
+    scan->parts = af_arena_zero(&scan->arena, shards, sizeof(struct scan_part *));
+    for (size_t i = 0; scan->parts != NULL && i < shards; i++) {
+        scan->parts[i] = scan_parts_new(&source->shards[i], &scan->arena);
+        if (scan->parts[i] == NULL)
+            return af_arena_fail(&scan->arena, source->shards[i].part_count * sizeof **scan->parts, "a scan", err);
     }
+    return scan->parts != NULL ? AF_OK : af_arena_fail(&scan->arena, shards * sizeof *scan->parts, "a scan", err);
+}
+
+static enum af_status open_scan(struct scan *scan, struct af_view *view, const struct af_scan *asked, struct af_error *err)
+{
+    AF_TRY(scan_source_open(&scan->source, view, asked, &scan->arena, err));
+    AF_TRY(scan_source_columns(&scan->source, asked->fields, asked->field_count, err)); /* after: what is captured has its fields there */
+    AF_TRY(open_parts(scan, err));
     return make_schema(scan, err);
 }
 
 enum af_status af_tsm_scan(struct af_view *view, const struct af_scan *asked, struct af_stream **out, struct af_error *err)
 {
+    if (asked->fold_count > 0)
+        return fold_open(view, asked, out, err);
     struct scan *scan = af_alloc_zero(1, sizeof *scan);
     if (scan == NULL) {
         af_view_close(view);
         return af_fail_nomem(err, "a scan");
     }
-    scan->view = view;
-    scan->index = view->bucket->index;
-    scan->start_ns = asked->start_ns;
-    scan->stop_ns = asked->stop_ns;
-    scan->cancel = asked->cancel;
+    scan->source.view = view;
     af_arena_init(&scan->arena, SIZE_MAX);
     af_arena_init(&scan->work, SIZE_MAX);
     af_buf_init(&scan->key, SIZE_MAX);
-    enum af_status status = open_scan(scan, asked, err);
+    enum af_status status = open_scan(scan, view, asked, err);
     if (status != AF_OK) {
         scan_close(&scan->base);
         return status;

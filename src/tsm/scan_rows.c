@@ -324,8 +324,7 @@ static enum af_status finish_texts(struct scan_rows *rows, struct af_error *err)
     return AF_OK;
 }
 
-/* A batch outlives the stream that made it: it has a schema of its own. */
-static struct af_schema *copy_schema(const struct af_schema *from, struct af_arena *arena)
+struct af_schema *scan_copy_schema(const struct af_schema *from, struct af_arena *arena)
 {
     struct af_schema *schema = af_arena_zero(arena, 1, sizeof *schema);
     struct af_field *fields = af_arena_zero(arena, from->field_count, sizeof *fields);
@@ -347,7 +346,7 @@ enum af_status scan_rows_finish(struct scan_rows *rows, struct af_index *index, 
     if (rows->count == 0)
         return AF_OK;
     struct af_batch *batch = af_arena_zero(rows->arena, 1, sizeof *batch);
-    struct af_schema *schema = copy_schema(rows->schema, rows->arena);
+    struct af_schema *schema = scan_copy_schema(rows->schema, rows->arena);
     if (batch == NULL || schema == NULL)
         return af_arena_fail(rows->arena, sizeof *batch, "a batch", err);
     AF_TRY(finish_series(rows, index, err));

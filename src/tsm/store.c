@@ -346,8 +346,8 @@ enum af_status af_tsm_store_open(struct af_tsm *engine, uint64_t bucket, const c
         af_free(copy);
         return af_fail_nomem(err, "a store");
     }
-    *store = (struct tsm_store){ .base = { .ops = &store_ops, .name = copy }, .engine = engine, .bucket = bucket, .is_v1 = is_v1_rules,
-                                 .name = copy };
+    *store = (struct tsm_store){ .base = { &store_ops, copy, AF_STORE_CAN_FOLD | AF_STORE_CAN_SERIES }, .engine = engine, .bucket = bucket,
+                                 .is_v1 = is_v1_rules, .name = copy };
     af_mutex_init(&store->lock);
     *out = &store->base;
     return AF_OK;

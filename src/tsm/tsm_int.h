@@ -14,6 +14,7 @@
  *     (the log's pause, or engine->apply without a log: no write is between the log and the cache)
  *     engine->lock    buckets, shards, settings, which caches and file sets are current; never held over I/O
  *     index lock, types lock, cache lock, wal lock
+ *     a digest's lock (its days are made), the lock of all digests
  * shard->work comes first because its holder works for minutes: nobody who holds another lock may wait for it.
  *
  * The life of a write: resolve series (index), pick shards, check types, encode the record -- all without order. Then the log gives it a
@@ -120,6 +121,20 @@ AF_MUST_CHECK enum af_status af_index_tag_keys(struct af_index *index, uint32_t 
 AF_MUST_CHECK enum af_status af_index_tag_values(struct af_index *index, uint32_t measurement, struct af_slice tag,
                                                  const struct af_predicate *predicate, struct af_arena *arena, struct af_slice **out,
                                                  size_t *out_count, struct af_error *err);
+/* Of these keys the live series of the measurement that match, in the order of the keys; in `arena`. */
+AF_MUST_CHECK enum af_status af_index_pick(struct af_index *index, uint32_t measurement, const struct af_predicate *predicate,
+                                           const struct af_slice *keys, size_t key_count, struct af_arena *arena, uint32_t **out_ids,
+                                           size_t *out_count, struct af_error *err);
+/* How many measurements (of one: 1 or 0) have live series that match, and how many series these are. Without a predicate no series is
+ * looked at. */
+AF_MUST_CHECK enum af_status af_index_counts(struct af_index *index, uint32_t measurement, const struct af_predicate *predicate,
+                                             struct af_arena *arena, uint64_t *out_measurements, uint64_t *out_series,
+                                             struct af_error *err);
+/* Series of one measurement put into groups that are equal in `tags` (unescaped, ascending): *out_groups[i] is that of ids[i]. Groups are
+ * numbered in order of their values; out_values has `tag_count` for each, unescaped, empty where the tag is not there. */
+AF_MUST_CHECK enum af_status af_index_group(struct af_index *index, uint32_t measurement, const uint32_t *ids, size_t id_count,
+                                            const struct af_slice *tags, size_t tag_count, struct af_arena *arena, uint32_t **out_groups,
+                                            struct af_slice **out_values, size_t *out_group_count, struct af_error *err);
 /* Series without data any more are hidden from select and counts until they are added again (add, resolve) or shown. Hide only what has
  * no data while nothing is being applied (af_wal_pause); a writer that resolved before and applied after shows its ids when it
  * has applied: that costs one load where nothing is hidden. Both survive a reopen once they are synced. */
@@ -201,6 +216,7 @@ AF_MUST_CHECK enum af_status af_cache_all(const struct af_cache_handle *handle, 
 
 /* --- files.c: the TSM files of a shard -------------------------------------------------------------------------------------------- */
 
+struct af_digest;
 struct af_tsm_part {                 /* one file; reference-counted */
     char *path;
     uint32_t generation, sequence;
@@ -208,6 +224,7 @@ struct af_tsm_part {                 /* one file; reference-counted */
     struct af_tsm_file *file;
     struct af_tsm_part *owner;       /* whose `file` and statistics these are (a reference); NULL: its own */
     _Atomic(struct af_tsm_stats *) stats; /* once asked for: af_part_stats */
+    struct af_digest *digest;        /* digest.c's business */
     struct af_tsm_tomb *tombs;       /* sorted by key, ranges merged; in tomb_arena */
     size_t tomb_count;
     struct af_arena tomb_arena;
@@ -458,7 +475,7 @@ AF_MUST_CHECK enum af_status af_view_open(struct af_tsm *engine, uint64_t bucket
                                           struct af_view **out, struct af_error *err);
 void af_view_close(struct af_view *view);
 
-/* scan.c: the store's scan over a view (takes it, also on failure). */
+/* scan.c, fold.c: the store's scan over a view (takes it, also on failure). */
 AF_MUST_CHECK enum af_status af_tsm_scan(struct af_view *view, const struct af_scan *scan, struct af_stream **out, struct af_error *err);
 /* list.c */
 AF_MUST_CHECK enum af_status af_tsm_list(struct af_tsm *engine, struct af_view *view, enum af_listing what, const struct af_scan *scan,

@@ -1,4 +1,4 @@
-/* store_contract.c - the suite of store_contract.h: writes and scans; predicates, listings and deletes are in files of their own. */
+/* store_contract.c - the suite of store_contract.h: writes and scans; predicates, listings, deletes and folds are in files of their own. */
 #include "base/prng.h"
 #include "test/lib/store_contract_int.h"
 #include "test/lib/test.h"
@@ -545,4 +545,5 @@ void af_store_contract(const struct af_contract *contract)
         random_writes_equal_the_oracle(contract);
     contract_selects(contract);
     contract_erases(contract);
+    contract_folds(contract);
 }

@@ -16,4 +16,5 @@ void contract_with(const struct af_contract *contract, void (*check)(struct af_s
 
 void contract_selects(const struct af_contract *contract); /* store_contract_select.c: predicates, listings */
 void contract_erases(const struct af_contract *contract);  /* store_contract_erase.c: deletes, random work */
+void contract_folds(const struct af_contract *contract);   /* store_contract_fold.c: patterns, counts, series by name, folds */
 #endif

@@ -86,13 +86,7 @@ enum af_status af_tsm_block_encode(const struct af_tsm_values *values, size_t fi
 
 /* --- decode --------------------------------------------------------------------------------------------------------------- */
 
-struct parts {
-    enum af_type type;
-    size_t count;
-    struct af_slice times, values;
-};
-
-static enum af_status split(struct af_slice block, struct parts *out, struct af_error *err)
+static enum af_status split(struct af_slice block, struct af_tsm_block_view *out, struct af_error *err)
 {
     const uint8_t *at = (const uint8_t *)block.ptr;
     const uint8_t *end = at + block.len;
@@ -111,17 +105,43 @@ static enum af_status split(struct af_slice block, struct parts *out, struct af_
     return af_tsm_times_count(out->times, &out->count, err);
 }
 
+enum af_status af_tsm_block_open(struct af_slice block, struct af_tsm_block_view *out, struct af_error *err)
+{
+    struct af_tsm_block_view view = { 0 };
+    AF_TRY(split(block, &view, err));
+    AF_TRY(af_tsm_times_regular(view.times, view.count, &view.is_regular, &view.step_ns, err));
+    view.first_ns = (int64_t)af_tsm_load_be(view.times.ptr + 1);
+    *out = view;
+    return AF_OK;
+}
+
+enum af_status af_tsm_block_times(const struct af_tsm_block_view *view, struct af_arena *arena, int64_t **out, struct af_error *err)
+{
+    int64_t *times = af_arena_array(arena, view->count, sizeof *times);
+    if (times == NULL)
+        return af_arena_fail(arena, view->count * sizeof *times, "the times of a block", err);
+    AF_TRY(af_tsm_times_decode(view->times, view->count, times, err));
+    *out = times;
+    return AF_OK;
+}
+
+enum af_status af_tsm_block_column(const struct af_tsm_block_view *view, size_t rows, struct af_arena *arena, struct af_column *out,
+                                   struct af_error *err)
+{
+    if (view->type == AF_TYPE_F64 && rows < view->count)
+        return af_tsm_floats_head(view->values, rows, arena, out, err);
+    return af_tsm_values_decode(view->values, view->type, view->count, arena, out, err);
+}
+
 enum af_status af_tsm_block_decode(struct af_slice block, struct af_arena *arena, struct af_tsm_values *out, struct af_error *err)
 {
-    struct parts parts;
+    struct af_tsm_block_view view;
     struct af_column column;
-    AF_TRY(split(block, &parts, err));
-    AF_TRY(af_tsm_values_decode(parts.values, parts.type, parts.count, arena, &column, err));
-    int64_t *times = af_arena_array(arena, parts.count, sizeof *times);
-    if (times == NULL)
-        return af_arena_fail(arena, parts.count * sizeof *times, "the times of a block", err);
-    AF_TRY(af_tsm_times_decode(parts.times, parts.count, times, err));
-    *out = (struct af_tsm_values){ parts.count, times, column };
+    int64_t *times;
+    AF_TRY(split(block, &view, err));
+    AF_TRY(af_tsm_block_column(&view, view.count, arena, &column, err));
+    AF_TRY(af_tsm_block_times(&view, arena, &times, err));
+    *out = (struct af_tsm_values){ view.count, times, column };
     return AF_OK;
 }
 
@@ -141,7 +161,7 @@ static const char *name_of_values(enum af_type type, unsigned scheme)
 enum af_status af_tsm_block_describe(struct af_slice block, enum af_type *out_type, size_t *out_count, const char **out_time_encoding,
                                      const char **out_value_encoding, struct af_error *err)
 {
-    struct parts parts;
+    struct af_tsm_block_view parts;
     AF_TRY(split(block, &parts, err));
     const unsigned scheme = (uint8_t)parts.values.ptr[0] >> 4;
     const char *name = name_of_values(parts.type, scheme);

@@ -23,6 +23,9 @@ static inline size_t af_tsm_part_bytes_max(size_t count)
 size_t af_tsm_times_encode(const int64_t *src, size_t count, uint64_t *scratch, uint8_t *dst);
 /* The number of times in a part. AF_ECORRUPT: none, above AF_TSM_BLOCK_POINTS_MAX, or no part at all. */
 AF_MUST_CHECK enum af_status af_tsm_times_count(struct af_slice part, size_t *out_count, struct af_error *err);
+/* Are the times of a part, of which there are `count`, first + i * step? Then *out_step. AF_ECORRUPT: they do not ascend. */
+AF_MUST_CHECK enum af_status af_tsm_times_regular(struct af_slice part, size_t count, bool *out_is, uint64_t *out_step,
+                                                  struct af_error *err);
 /* `dst` has room for `count`, as af_tsm_times_count said, and AF_ARENA_ALIGN bytes more. */
 AF_MUST_CHECK enum af_status af_tsm_times_decode(struct af_slice part, size_t count, int64_t *dst, struct af_error *err);
 
@@ -35,6 +38,10 @@ AF_MUST_CHECK enum af_status af_tsm_values_encode(const struct af_column *column
                                                   struct af_buf *out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_tsm_values_decode(struct af_slice part, enum af_type type, size_t count, struct af_arena *arena,
                                                   struct af_column *out, struct af_error *err);
+
+/* The first `rows` of more floats. */
+AF_MUST_CHECK enum af_status af_tsm_floats_head(struct af_slice part, size_t rows, struct af_arena *arena, struct af_column *out,
+                                                struct af_error *err);
 
 /* Sums in place, at[i] = first + all steps up to and with i (block_sum.c). Of times: steps times scale; false if the times do not ascend
  * strictly, which a sum past the end of int64 does not, or if a product is above 2^64. Of integers: steps in zigzag form. */

@@ -169,18 +169,24 @@ enum af_status af_tsm_times_count(struct af_slice part, size_t *out_count, struc
 
 /* --- decode --------------------------------------------------------------------------------------------------------------- */
 
-static bool decode_rle(struct af_slice part, uint64_t scale, size_t count, uint64_t *dst)
+/* The step of regular times, scaled; false: they are none, or do not ascend. */
+static bool rle_step(struct af_slice part, size_t count, uint64_t *out)
 {
+    const uint64_t scale = powers_of_ten[(uint8_t)part.ptr[0] & 15];
     const uint64_t first = af_tsm_load_be(part.ptr + 1);
     struct rle rle;
-    uint64_t step, span, last;
-    if (!parse_rle(part, &rle) || __builtin_mul_overflow(rle.step, scale, &step) ||
-        __builtin_mul_overflow(step, (uint64_t)count - 1, &span))
+    uint64_t span;
+    if (!parse_rle(part, &rle) || __builtin_mul_overflow(rle.step, scale, out) || __builtin_mul_overflow(*out, (uint64_t)count - 1, &span))
         return false;
-    last = first + span;
-    if (count > 1 && (int64_t)last <= (int64_t)first)
+    return count == 1 || (int64_t)(first + span) > (int64_t)first;
+}
+
+static bool decode_rle(struct af_slice part, size_t count, uint64_t *dst)
+{
+    uint64_t step;
+    if (!rle_step(part, count, &step))
         return false;
-    af_tsm_fill_run(first, step, dst, count);
+    af_tsm_fill_run(af_tsm_load_be(part.ptr + 1), step, dst, count);
     return true;
 }
 
@@ -198,13 +204,26 @@ static bool decode_words(struct af_slice part, uint64_t scale, size_t count, uin
     return af_tsm_sum_times(dst[0], scale, dst + 1, count - 1);
 }
 
+static enum af_status descends(size_t count, struct af_error *err)
+{
+    return af_fail(err, AF_ECORRUPT, "times: the %zu times of a block do not ascend", count);
+}
+
+enum af_status af_tsm_times_regular(struct af_slice part, size_t count, bool *out_is, uint64_t *out_step, struct af_error *err)
+{
+    const bool is_rle = (uint8_t)part.ptr[0] >> 4 == AF_TSM_RLE;
+    *out_step = 0;
+    *out_is = is_rle || count == 1;
+    return !is_rle || rle_step(part, count, out_step) ? AF_OK : descends(count, err);
+}
+
 enum af_status af_tsm_times_decode(struct af_slice part, size_t count, int64_t *dst, struct af_error *err)
 {
     const unsigned scheme = (uint8_t)part.ptr[0] >> 4;
     const uint64_t scale = powers_of_ten[(uint8_t)part.ptr[0] & 15];
     uint64_t *at = (uint64_t *)dst;
-    const bool ok = scheme == AF_TSM_RLE        ? decode_rle(part, scale, count, at)
+    const bool ok = scheme == AF_TSM_RLE        ? decode_rle(part, count, at)
                     : scheme == AF_TSM_SIMPLE8B ? decode_words(part, scale, count, at)
                                                 : decode_raw(part, count, at);
-    return ok ? AF_OK : af_fail(err, AF_ECORRUPT, "times: the %zu times of a block do not ascend", count);
+    return ok ? AF_OK : descends(count, err);
 }

@@ -319,6 +319,23 @@ enum af_status af_tsm_values_encode(const struct af_column *column, size_t first
     }
 }
 
+static enum af_status check_floats(struct af_slice part, struct af_error *err)
+{
+    if (part.len < 1 || part.ptr[0] != AF_TSM_GORILLA << 4)
+        return af_fail(err, AF_ECORRUPT, "floats: the encoding of %zu bytes is not known", part.len);
+    return AF_OK;
+}
+
+enum af_status af_tsm_floats_head(struct af_slice part, size_t rows, struct af_arena *arena, struct af_column *out, struct af_error *err)
+{
+    double *dst = af_arena_array(arena, rows, sizeof *dst);
+    if (dst == NULL)
+        return af_arena_fail(arena, rows * sizeof *dst, "the values of a block", err);
+    AF_TRY(check_floats(part, err));
+    *out = (struct af_column){ .type = AF_TYPE_F64, .f64 = dst };
+    return af_gorilla_decode_head((const uint8_t *)part.ptr + 1, part.len - 1, dst, rows, err);
+}
+
 enum af_status af_tsm_values_decode(struct af_slice part, enum af_type type, size_t count, struct af_arena *arena,
                                     struct af_column *out, struct af_error *err)
 {
@@ -334,7 +351,6 @@ enum af_status af_tsm_values_decode(struct af_slice part, enum af_type type, siz
         return decode_bools(part, count, dst, err);
     if (type != AF_TYPE_F64)
         return af_tsm_ints_decode(part, count, dst, err);
-    if (part.len < 1 || part.ptr[0] != AF_TSM_GORILLA << 4)
-        return af_fail(err, AF_ECORRUPT, "floats: the encoding of %zu bytes is not known", part.len);
+    AF_TRY(check_floats(part, err));
     return af_gorilla_decode((const uint8_t *)part.ptr + 1, part.len - 1, (double *)(void *)dst, count, err);
 }

@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "codec/compress.h"
 
-enum { FIND_ROOM = 12 << 10 };
+enum { FIND_ROOM = 12 << 10, AHEAD_BYTES = 128 << 10, NEAR_BYTES = 4 << 10 };
 
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
 
@@ -134,8 +134,7 @@ enum af_status af_tsm_find(struct af_tsm_file *file, struct af_slice key, struct
 
 /* --- blocks ---------------------------------------------------------------------------------------------------------------- */
 
-enum af_status af_tsm_read_raw(struct af_tsm_file *file, const struct af_tsm_block_ref *ref, struct af_arena *arena, struct af_slice *raw,
-                               struct af_error *err)
+static enum af_status check_size(const struct af_tsm_file *file, const struct af_tsm_block_ref *ref, struct af_error *err)
 {
     const unsigned long long at = ref->offset;
     if (ref->size > AF_TSM_BLOCK_BYTES_MAX)
@@ -143,16 +142,49 @@ enum af_status af_tsm_read_raw(struct af_tsm_file *file, const struct af_tsm_blo
                        ref->size, AF_TSM_BLOCK_BYTES_MAX);
     if (ref->size < AF_TSM_REF_SIZE_MIN)
         return af_fail(err, AF_ECORRUPT, "%s: a block of %u bytes at offset %llu", file->info.name, ref->size, at);
+    return AF_OK;
+}
+
+static enum af_status check_crc(const struct af_tsm_file *file, const struct af_tsm_block_ref *ref, const uint8_t *bytes,
+                                struct af_error *err)
+{
+    const uint32_t crc = af_crc32(0, bytes + AF_TSM_CRC_BYTES, ref->size - AF_TSM_CRC_BYTES);
+    if (crc == af_be32(bytes))
+        return AF_OK;
+    return af_fail(err, AF_ECORRUPT, "%s: the block of %u bytes at offset %llu has the checksum %08x where %08x is written",
+                   file->info.name, ref->size, (unsigned long long)ref->offset, crc, af_be32(bytes));
+}
+
+enum af_status af_tsm_read_raw(struct af_tsm_file *file, const struct af_tsm_block_ref *ref, struct af_arena *arena, struct af_slice *raw,
+                               struct af_error *err)
+{
+    AF_TRY(check_size(file, ref, err));
     uint8_t *bytes = af_arena_alloc(arena, ref->size);
     if (bytes == NULL)
         return af_arena_fail(arena, ref->size, "a TSM block", err);
     AF_TRY(af_reader_read(file->reader, ref->offset, bytes, ref->size, err));
-    const uint32_t crc = af_crc32(0, bytes + AF_TSM_CRC_BYTES, ref->size - AF_TSM_CRC_BYTES);
-    if (crc != af_be32(bytes))
-        return af_fail(err, AF_ECORRUPT, "%s: the block of %u bytes at offset %llu has the checksum %08x where %08x is written",
-                       file->info.name, ref->size, at, crc, af_be32(bytes));
+    AF_TRY(check_crc(file, ref, bytes, err));
     *raw = af_slice_make(bytes, ref->size);
     return AF_OK;
+}
+
+static enum af_status in_block(const struct af_tsm_file *file, const struct af_tsm_block_ref *ref, enum af_status status,
+                               struct af_error *err)
+{
+    if (status != AF_OK)
+        af_error_prefix(err, "%s: the block at offset %llu: ", file->info.name, (unsigned long long)ref->offset);
+    return status;
+}
+
+/* Type and times as the index says? */
+static enum af_status check_ends(const struct af_tsm_file *file, enum af_type want, const struct af_tsm_block_ref *ref, enum af_type type,
+                                 int64_t first_ns, int64_t last_ns, struct af_error *err)
+{
+    if (type == want && first_ns == ref->min_ns && last_ns == ref->max_ns)
+        return AF_OK;
+    return af_fail(err, AF_ECORRUPT, "%s: the block at offset %llu holds %s from %lld to %lld where the index says %s from %lld to %lld",
+                   file->info.name, (unsigned long long)ref->offset, af_type_name(type), (long long)first_ns, (long long)last_ns,
+                   af_type_name(want), (long long)ref->min_ns, (long long)ref->max_ns);
 }
 
 enum af_status af_tsm_read_block(struct af_tsm_file *file, enum af_type type, const struct af_tsm_block_ref *ref, struct af_arena *arena,
@@ -161,16 +193,74 @@ enum af_status af_tsm_read_block(struct af_tsm_file *file, enum af_type type, co
     struct af_slice raw;
     struct af_tsm_values values;
     AF_TRY(af_tsm_read_raw(file, ref, arena, &raw, err));
-    enum af_status status = af_tsm_block_decode(af_slice_make(raw.ptr + AF_TSM_CRC_BYTES, raw.len - AF_TSM_CRC_BYTES), arena, &values, err);
-    if (status != AF_OK) {
-        af_error_prefix(err, "%s: the block at offset %llu: ", file->info.name, (unsigned long long)ref->offset);
-        return status;
-    }
-    if (values.values.type != type || values.time_ns[0] != ref->min_ns || values.time_ns[values.count - 1] != ref->max_ns)
-        return af_fail(err, AF_ECORRUPT,
-                       "%s: the block at offset %llu holds %s from %lld to %lld where the index says %s from %lld to %lld",
-                       file->info.name, (unsigned long long)ref->offset, af_type_name(values.values.type), (long long)values.time_ns[0],
-                       (long long)values.time_ns[values.count - 1], af_type_name(type), (long long)ref->min_ns, (long long)ref->max_ns);
+    struct af_slice block = af_slice_make(raw.ptr + AF_TSM_CRC_BYTES, raw.len - AF_TSM_CRC_BYTES);
+    AF_TRY(in_block(file, ref, af_tsm_block_decode(block, arena, &values, err), err));
+    AF_TRY(check_ends(file, type, ref, values.values.type, values.time_ns[0], values.time_ns[values.count - 1], err));
     *out = values;
+    return AF_OK;
+}
+
+/* --- blocks, read ahead ------------------------------------------------------------------------------------------------------ */
+
+void af_tsm_ahead_done(struct af_tsm_ahead *ahead)
+{
+    af_free(ahead->room);
+    *ahead = (struct af_tsm_ahead){ 0 };
+}
+
+/* How much to read from the block on: it and what the caller wants next; where he goes through the file in small steps, a whole piece. */
+static size_t piece_of(const struct af_tsm_ahead *ahead, const struct af_tsm_file *file, const struct af_tsm_block_ref *ref, uint64_t end)
+{
+    const uint64_t left = file->reader->size - ref->offset;
+    const bool is_near = ahead->file == file && ref->offset >= ahead->behind && ref->offset - ahead->behind <= NEAR_BYTES;
+    uint64_t bytes = end > ref->offset ? end - ref->offset : 0;
+    bytes = is_near || bytes > AHEAD_BYTES ? AHEAD_BYTES : bytes;
+    bytes = bytes < left ? bytes : left;
+    return bytes > ref->size ? (size_t)bytes : ref->size;
+}
+
+static enum af_status fetch(struct af_tsm_ahead *ahead, const struct af_tsm_file *file, const struct af_tsm_block_ref *ref, uint64_t end,
+                            struct af_error *err)
+{
+    if (ref->offset > file->reader->size || file->reader->size - ref->offset < ref->size)
+        return af_fail(err, AF_ECORRUPT, "%s: the block of %u bytes at offset %llu reaches past the end", file->info.name, ref->size,
+                       (unsigned long long)ref->offset);
+    const size_t len = piece_of(ahead, file, ref, end);
+    ahead->file = NULL;
+    if (len > ahead->cap) {
+        uint8_t *room = af_alloc(len < AHEAD_BYTES ? AHEAD_BYTES : len);
+        if (room == NULL)
+            return af_fail_nomem(err, "TSM blocks");
+        af_free(ahead->room);
+        ahead->room = room;
+        ahead->cap = len < AHEAD_BYTES ? AHEAD_BYTES : len;
+    }
+    AF_TRY(af_reader_read(file->reader, ref->offset, ahead->room, len, err));
+    ahead->file = file;
+    ahead->at = ref->offset;
+    ahead->len = len;
+    return AF_OK;
+}
+
+static bool has_block(const struct af_tsm_ahead *ahead, const struct af_tsm_file *file, const struct af_tsm_block_ref *ref)
+{
+    return ahead->file == file && ref->offset >= ahead->at && ref->offset - ahead->at <= ahead->len &&
+           ref->size <= ahead->len - (ref->offset - ahead->at);
+}
+
+enum af_status af_tsm_read_view(struct af_tsm_ahead *ahead, struct af_tsm_file *file, enum af_type type, const struct af_tsm_block_ref *ref,
+                                uint64_t end, struct af_tsm_block_view *out, struct af_error *err)
+{
+    struct af_tsm_block_view view;
+    AF_TRY(check_size(file, ref, err));
+    if (!has_block(ahead, file, ref))
+        AF_TRY(fetch(ahead, file, ref, end, err));
+    const uint8_t *bytes = ahead->room + (ref->offset - ahead->at);
+    ahead->behind = ref->offset + ref->size;
+    AF_TRY(check_crc(file, ref, bytes, err));
+    AF_TRY(in_block(file, ref, af_tsm_block_open(af_slice_make(bytes + AF_TSM_CRC_BYTES, ref->size - AF_TSM_CRC_BYTES), &view, err), err));
+    const int64_t last_ns = view.is_regular ? (int64_t)((uint64_t)view.first_ns + view.step_ns * (view.count - 1)) : ref->max_ns;
+    AF_TRY(check_ends(file, type, ref, view.type, view.first_ns, last_ns, err));
+    *out = view;
     return AF_OK;
 }

@@ -434,6 +434,59 @@ static bool is_sound(struct af_slice bytes, const uint32_t *index_crc)
     return status == AF_OK && check.bad_blocks == 0 && check.bad_entries == 0;
 }
 
+/* Blocks through views, in order and in leaps, with hints and without: what af_tsm_read_block gives, in fewer reads. */
+static void check_views(struct af_tsm_file *file, uint64_t hint, size_t leap)
+{
+    struct af_error err;
+    struct af_arena arena;
+    struct af_tsm_cursor *cursor;
+    struct af_tsm_entry entry;
+    struct af_tsm_ahead ahead = { 0 };
+    af_arena_init(&arena, SIZE_MAX);
+    AF_CHECK_OK(af_tsm_cursor_open(file, AF_SLICE_LIT(""), &cursor, &err), err);
+    for (size_t n = 0;; n++) {
+        AF_CHECK_OK(af_tsm_cursor_next(cursor, &entry, &err), err);
+        if (entry.key.ptr == NULL)
+            break;
+        for (size_t b = 0; b < entry.block_count && n % leap == 0; b++) {
+            struct af_tsm_block_view view;
+            struct af_tsm_values got = { 0 }, want;
+            int64_t *times;
+            AF_CHECK_OK(af_tsm_read_view(&ahead, file, entry.type, &entry.blocks[b], hint, &view, &err), err);
+            AF_CHECK_OK(af_tsm_block_times(&view, &arena, &times, &err), err);
+            AF_CHECK_OK(af_tsm_block_column(&view, view.count, &arena, &got.values, &err), err);
+            got.time_ns = times;
+            AF_CHECK_OK(af_tsm_read_block(file, entry.type, &entry.blocks[b], &arena, &want, &err), err);
+            AF_CHECK(view.count == want.count && fixture_same(&got, 0, &want, 0, want.count));
+            af_arena_reset(&arena);
+        }
+    }
+    af_tsm_cursor_close(cursor);
+    af_tsm_ahead_done(&ahead);
+    af_arena_done(&arena);
+}
+
+AF_TEST(tsm_blocks_read_ahead)
+{
+    struct model *m = new_model(14, 300, 2500);
+    struct fixture_reader reader;
+    struct af_tsm_file *file;
+    struct af_error err;
+    AF_CHECK_OK(af_tsm_file_open(fixture_reader(&reader, af_buf_slice(&m->bytes)), NULL, &file, &err), err);
+    for (size_t leap = 1; leap < 9; leap += 3)
+        for (uint64_t hint = 0; hint <= m->bytes.len; hint += m->bytes.len)
+            check_views(file, hint, leap);
+    struct af_tsm_ahead ahead = { 0 };
+    struct af_tsm_block_view view;
+    struct af_tsm_block_ref ref = { .offset = m->bytes.len - 3, .size = 100 };
+    AF_CHECK_FAILS(af_tsm_read_view(&ahead, file, AF_TYPE_F64, &ref, 0, &view, &err), AF_ECORRUPT);
+    ref.offset = UINT64_MAX - 5;
+    AF_CHECK_FAILS(af_tsm_read_view(&ahead, file, AF_TYPE_F64, &ref, 0, &view, &err), AF_ECORRUPT);
+    af_tsm_ahead_done(&ahead);
+    af_tsm_file_close(file);
+    free_model(m);
+}
+
 AF_TEST(tsm_file_cut_anywhere_is_refused)
 {
     struct model *m = new_model(11, 12, 40);

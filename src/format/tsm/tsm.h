@@ -38,6 +38,21 @@ AF_MUST_CHECK enum af_status af_tsm_block_encode(const struct af_tsm_values *val
  * so is any count the bytes cannot hold. At most AF_TSM_BLOCK_POINTS_MAX points (base/limits.h). */
 AF_MUST_CHECK enum af_status af_tsm_block_decode(struct af_slice block, struct af_arena *arena, struct af_tsm_values *out,
                                                  struct af_error *err);
+/* A block taken apart, for who does not need all of it: decoding is left to the two calls behind. */
+struct af_tsm_block_view {
+    enum af_type type;
+    size_t count;
+    bool is_regular;               /* times are first_ns + i * step_ns: nothing to decode */
+    int64_t first_ns;
+    uint64_t step_ns;              /* of regular ones; of a single time 0 */
+    struct af_slice times, values; /* encoded, in the block's own bytes */
+};
+AF_MUST_CHECK enum af_status af_tsm_block_open(struct af_slice block, struct af_tsm_block_view *out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_tsm_block_times(const struct af_tsm_block_view *view, struct af_arena *arena, int64_t **out,
+                                                struct af_error *err);
+/* At least the first `rows` values (1..count); what is behind them may be neither there nor checked. */
+AF_MUST_CHECK enum af_status af_tsm_block_column(const struct af_tsm_block_view *view, size_t rows, struct af_arena *arena,
+                                                 struct af_column *out, struct af_error *err);
 /* Names of the encodings of a block, for `tsm dump`: time and value: "rle" "s8b" "raw"; "gor" "bool" "snappy". */
 AF_MUST_CHECK enum af_status af_tsm_block_describe(struct af_slice block, enum af_type *out_type, size_t *out_count,
                                                    const char **out_time_encoding, const char **out_value_encoding, struct af_error *err);
@@ -107,6 +122,22 @@ AF_MUST_CHECK enum af_status af_tsm_read_raw(struct af_tsm_file *file, const str
 /* Read and decoded; that type and the times at its ends are what the index says is checked. */
 AF_MUST_CHECK enum af_status af_tsm_read_block(struct af_tsm_file *file, enum af_type type, const struct af_tsm_block_ref *ref,
                                                struct af_arena *arena, struct af_tsm_values *out, struct af_error *err);
+
+/* Blocks of files read in pieces: what lies close together is read at once. One thread's own; all zero to begin with. */
+struct af_tsm_ahead {
+    const struct af_tsm_file *file; /* whose bytes [at, at + len) are here */
+    uint64_t at;
+    size_t len;
+    uint64_t behind;                /* end of the block that was asked for last */
+    uint8_t *room;
+    size_t cap;
+};
+void af_tsm_ahead_done(struct af_tsm_ahead *ahead);
+/* One block, checked as af_tsm_read_block does, but for the last time where times are not regular. `end`: up to there the caller will want
+ * what follows, as a hint. The view is valid until the next call. */
+AF_MUST_CHECK enum af_status af_tsm_read_view(struct af_tsm_ahead *ahead, struct af_tsm_file *file, enum af_type type,
+                                              const struct af_tsm_block_ref *ref, uint64_t end, struct af_tsm_block_view *out,
+                                              struct af_error *err);
 
 /* --- writing a file -------------------------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,8 @@
  * tsm_block_fuzz.c - any bytes as a block, and any bytes as values of a block.
  *
  * Properties: a block that decodes has strictly ascending times, is described with the same type and count, and what it holds encodes to
- * a block that decodes to the same; any values that can be stored come back bit for bit. Foreign counts cost no memory beyond the limits.
+ * a block that decodes to the same; taken apart it gives the same, also its first half alone; any values that can be stored come back
+ * bit for bit. Foreign counts cost no memory beyond the limits.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -38,6 +39,24 @@ static bool has_infinities(const struct af_tsm_values *v)
     return found;
 }
 
+/* Taken apart: regular or not, and the first half of its values. */
+static void take_apart(struct af_slice block, const struct af_tsm_values *v, struct af_arena *arena)
+{
+    struct af_tsm_block_view view;
+    struct af_column column;
+    int64_t *times;
+    must(af_tsm_block_open(block, &view, NULL) == AF_OK);
+    must(view.type == v->values.type && view.count == v->count && view.first_ns == v->time_ns[0]);
+    must(af_tsm_block_times(&view, arena, &times, NULL) == AF_OK && memcmp(times, v->time_ns, v->count * 8) == 0);
+    for (size_t i = 0; view.is_regular && i < v->count; i++)
+        must((uint64_t)v->time_ns[i] == (uint64_t)view.first_ns + i * view.step_ns);
+    must(af_tsm_block_column(&view, v->count, arena, &column, NULL) == AF_OK && same_column(&v->values, &column, v->count));
+    const size_t half = (v->count + 1) / 2;
+    must(af_tsm_block_column(&view, half, arena, &column, NULL) == AF_OK);
+    if (v->values.type == AF_TYPE_F64)
+        must(memcmp(column.f64, v->values.f64, half * 8) == 0);
+}
+
 static void encode_and_back(const struct af_tsm_values *v, struct af_arena *arena)
 {
     struct af_tsm_values back;
@@ -50,6 +69,7 @@ static void encode_and_back(const struct af_tsm_values *v, struct af_arena *aren
         must(back.count == v->count && back.values.type == v->values.type);
         must(memcmp(back.time_ns, v->time_ns, v->count * 8) == 0);
         must(same_column(&v->values, &back.values, v->count));
+        take_apart(af_buf_slice(&out), v, arena);
     }
     af_buf_done(&out);
 }
@@ -69,6 +89,7 @@ static void decode_any(struct af_slice block, struct af_arena *arena)
     must(count > 0 && count <= AF_TSM_BLOCK_POINTS_MAX);
     for (size_t i = 1; i < count; i++)
         must(v.time_ns[i - 1] < v.time_ns[i]);
+    take_apart(block, &v, arena);
     encode_and_back(&v, arena);
 }
 
