@@ -36,11 +36,14 @@ struct af_cli {
     const char *out, *codec;
     uint64_t plants, step_ms, seed, bad_rows_every;
     /* query */
-    const char *lang, *format;
+    const char *lang, *format, *epoch;
+    bool explain, analyze;
+    bool is_question;             /* no option: the bucket may be left to the text */
     /* serve, and directories */
     const char *data, *listen, *tls_cert, *tls_key;
     bool no_auth;
     uint64_t max_body;
+    uint64_t query_memory, query_timeout_ms, query_rows, query_points, query_series, max_queries;
     /* wholes: backup, restore, export, bulkload, tsm */
     const char *start, *stop, *new_bucket, *rpc, *form;
     bool repair;

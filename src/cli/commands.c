@@ -38,9 +38,13 @@ const struct af_cli_command af_cli_commands[] = {
       "spool-bytes patience retry-budget unsigned " COMMON,
       "Reads standard input unless FILE is given. Times are in --precision, nanoseconds unless given; lines without one get the "
       "time of the start.", af_cli_write },
-    { "query", "TEXT|- --from URL", "send InfluxQL or Flux to the server as it is", "from lang format " TARGET COMMON,
-      "The answer is printed as the server gives it. For example:\n"
-      "afluxo query 'SELECT mean(demand_mw) FROM consumption_data GROUP BY region' --from http://localhost:8086 --bucket energy_data",
+    { "query", "TEXT|- --from TARGET", "ask a data directory or a server, in InfluxQL or Flux",
+      "from lang format epoch explain analyze " TARGET COMMON,
+      "A directory that nobody serves is opened, one that a server has is asked through it. --bucket is the database, or "
+      "database/policy, of statements that name none; several statements stand between semicolons. Rows are printed as they come: "
+      "as a table to read, as JSON lines, as CSV or as an Arrow IPC stream. Exit status 1 when a statement failed; its words are on "
+      "standard error.\n\nFor example:\n"
+      "afluxo query 'SELECT mean(demand_mw) FROM consumption_data GROUP BY region' --from ./demo-data --bucket energy_data",
       af_cli_query },
     { "inspect", "schema|stats|sample|mapping SOURCE", "show what is in a Parquet, CSV or line-protocol file",
       "rows dataset mapping infer precision " COMMON,
@@ -51,7 +55,8 @@ const struct af_cli_command af_cli_commands[] = {
     { "generate", "ons --out DIR", "make ONS-shaped Parquet files, the same for the same seed",
       "out from to plants step seed codec bad-rows-every " COMMON, NULL, af_cli_generate },
     { "serve", "[--data DIR]", "be a server: InfluxDB's 1.x and 2.x APIs over a data directory",
-      "data listen tls-cert tls-key no-auth memory max-body " COMMON,
+      "data listen tls-cert tls-key no-auth memory max-body query-memory query-timeout query-rows query-points query-series "
+      "max-queries " COMMON,
       "The first start makes an organisation, a bucket and an operator token, printed once and kept in DIR/operator-token, readable by the "
       "owner alone. SIGTERM and SIGINT end it after the requests at work.\n\nFor example:\nafluxo serve --data ./demo-data --listen "
       "127.0.0.1:8086",

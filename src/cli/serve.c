@@ -58,6 +58,15 @@ static void forget_address(const char *dir)
     (void)!af_path_remove(path, NULL);
 }
 
+static void limit_queries(const struct af_cli *cli, struct af_server_options *out)
+{
+    out->query_limits = (struct af_exec_limits){ .bytes_max = (size_t)cli->query_memory, .points_max = cli->query_points,
+                                                 .series_max = cli->query_series };
+    out->query_timeout_ms = cli->query_timeout_ms;
+    out->query_rows_max = cli->query_rows;
+    out->queries_max = cli->max_queries < UINT32_MAX ? (unsigned)cli->max_queries : 0;
+}
+
 static enum af_status serve_until_told(struct af_cli *cli, struct af_house *house, struct af_serve_options *http, struct af_error *err)
 {
     struct af_arena arena;
@@ -66,6 +75,7 @@ static enum af_status serve_until_told(struct af_cli *cli, struct af_house *hous
                                          .ctx = cli };
     struct af_server *server = NULL;
     const char *token = NULL;
+    limit_queries(cli, &options);
     enum af_status status = af_server_start(&options, &arena, &token, &server, err);
     if (status == AF_OK) {
         uint16_t port = af_server_port(server);

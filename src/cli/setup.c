@@ -170,7 +170,7 @@ static enum af_status open_remote(struct af_cli *cli, const char *target, const 
                                                    .stall_timeout_ms = af_cli_ms(cli->timeout_ms),
                                                    .connect_timeout_ms = af_cli_ms(cli->timeout_ms) } };
     AF_TRY(influx_version(cli->influx_version, &options.version, err));
-    if (options.bucket == NULL)
+    if (options.bucket == NULL && !cli->is_question)
         return af_fail(err, AF_EINVAL, "which bucket? Say --bucket NAME, or set INFLUX_BUCKET_NAME");
     struct af_cli_retry retry = { 0 };
     struct af_error why = { 0 };

@@ -1,6 +1,7 @@
 /* erase_test.c - predicates as query text, and deletes of a remote store; the contract is in remote_test.c. */
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/regex.h"
 #include "remote/remote_int.h"
 #include "test/lib/http_peer.h"
 #include "test/lib/influxd.h"
@@ -45,6 +46,31 @@ AF_TEST(predicates_are_printed)
     prints(P_NE("t", ""), "\"t\"::tag != ''", "(exists r[\"t\"] and r[\"t\"] != \"\")");
     prints(P_EQ("a\"\\b", "it's\\\n${"), "\"a\\\"\\\\b\"::tag = 'it\\'s\\\\\\n${'",
            "(exists r[\"a\\\"\\\\b\"] and r[\"a\\\"\\\\b\"] == \"it's\\\\\\n\\${\")");
+}
+
+static void prints_pattern(const char *pattern, bool negate, const char *influxql, const char *flux)
+{
+    struct af_regex *regex;
+    AF_CHECK_OK(af_regex_new(af_slice_of(pattern), &regex, &err), err);
+    struct af_predicate match = { .op = negate ? AF_PREDICATE_NOT_MATCH : AF_PREDICATE_MATCH, .tag = { "t", 1 }, .regex = regex };
+    prints(&match, influxql, flux);
+    af_regex_free(regex);
+}
+
+AF_TEST(patterns_are_printed)
+{
+    prints_pattern("^a", false, "\"t\"::tag =~ /^a/", "(exists r[\"t\"] and r[\"t\"] =~ /^a/)");
+    prints_pattern("a*", false, "\"t\"::tag =~ /a*/", "(not exists r[\"t\"] or r[\"t\"] =~ /a*/)");
+    prints_pattern("^a", true, "\"t\"::tag !~ /^a/", "(not exists r[\"t\"] or r[\"t\"] !~ /^a/)");
+    prints_pattern("a/b\\/c\\\\/\n", false, "\"t\"::tag =~ /a\\/b\\/c\\x5c\\/\\n/",
+                   "(exists r[\"t\"] and r[\"t\"] =~ /a\\/b\\/c\\x5c\\/\\n/)");
+    struct af_regex *any;
+    AF_CHECK_OK(af_regex_new(af_slice_of(""), &any, &err), err);
+    struct af_predicate match = { .op = AF_PREDICATE_MATCH, .tag = { "t", 1 }, .regex = any };
+    AF_CHECK_INT(remote_reach(&match), REACH_ALL);
+    match.op = AF_PREDICATE_NOT_MATCH;
+    AF_CHECK_INT(remote_reach(&match), REACH_NONE);
+    af_regex_free(any);
 }
 
 AF_TEST(what_decides_nothing_is_left_out)

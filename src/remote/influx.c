@@ -408,7 +408,8 @@ static enum af_status set_url(struct remote *remote, const struct af_remote_opti
     while (url.path.len > 0 && url.path.ptr[url.path.len - 1] == '/')
         url.path.len--;
     remote->root = af_arena_printf(&remote->arena, "%s%.*s", url.base.ptr, AF_SLICE_ARG(url.path));
-    remote->base.name = af_arena_printf(&remote->arena, "%s%.*s bucket %s", url.base.ptr, AF_SLICE_ARG(url.path), options->bucket);
+    remote->base.name = af_arena_printf(&remote->arena, "%s%.*s%s%s", url.base.ptr, AF_SLICE_ARG(url.path),
+                                        options->bucket != NULL ? " bucket " : "", options->bucket != NULL ? options->bucket : "");
     return remote->root != NULL && remote->base.name != NULL ? AF_OK : af_fail_nomem(err, "a remote store");
 }
 
@@ -426,10 +427,10 @@ static enum af_status set_texts(struct remote *remote, const struct af_remote_op
 }
 
 /* Database and policy of a 1.x bucket "database/policy". */
-static enum af_status split_bucket(struct remote *remote, struct af_error *err)
+static enum af_status split_bucket(struct remote *remote, bool is_named, struct af_error *err)
 {
     const char *slash = remote->is_v2 ? NULL : strchr(remote->bucket, '/');
-    if (remote->bucket[0] == '\0' || slash == remote->bucket)
+    if (is_named && (remote->bucket[0] == '\0' || slash == remote->bucket))
         return af_fail(err, AF_EINVAL, "%s: no bucket is named", remote->root);
     if (remote->is_v2 && remote->org[0] == '\0')
         return af_fail(err, AF_EINVAL, "%s is an InfluxDB 2.x: say --org NAME, or set INFLUX_ORG", remote->root);
@@ -448,7 +449,7 @@ static enum af_status open_as(struct remote *remote, const struct af_remote_opti
     (void)snprintf(remote->version, sizeof remote->version, "InfluxDB %s", remote->is_v2 ? "2.x" : "1.x");
     if (options->version == AF_INFLUX_AUTO)
         AF_TRY(find_version(remote, err));
-    AF_TRY(split_bucket(remote, err));
+    AF_TRY(split_bucket(remote, options->bucket != NULL, err));
     return set_authorization(remote, options, err);
 }
 

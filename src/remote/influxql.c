@@ -1,21 +1,22 @@
 /*
- * influxql.c - answers to InfluxQL, read while they arrive; see remote_int.h.
+ * influxql.c - answers to InfluxQL, JSON or msgpack, read while they arrive; see remote_int.h.
  *
  *     {"results":[{"statement_id":0,"series":[{"name":"m","tags":{"t":"a"},"columns":["time","v"],"values":[[1,2.5],...],
  *     "partial":true}],"partial":true}]}                                         one such document after the other
  *
- * A state machine over JSON events: `stack` says where in that shape we are, anything unknown is skipped by its depth.
- * "error" at the top or in a result ends the reading. A result whose last document says "partial" was cut short.
+ * A state machine over events: `back` says where in that shape we are, anything unknown is skipped by its depth. "error" at the top
+ * ends the reading, in a result too unless the handler wants the whole answer. A result whose last document says "partial" was cut short.
  */
 #include "base/alloc.h"
+#include "base/numbers.h"
 #include "net/url.h"
 #include "remote/remote_int.h"
 #include <stdio.h>
 
-enum place { OUTSIDE, TOP, RESULTS, RESULT, SERIES_LIST, SERIES, TAGS, COLUMNS, VALUES, ROW, SKIPPED, PLACES };
+enum place { OUTSIDE, TOP, RESULTS, RESULT, SERIES_LIST, SERIES, TAGS, COLUMNS, VALUES, ROW, MESSAGES, MESSAGE, SKIPPED };
 
 enum member { OTHER, MEMBER_RESULTS, MEMBER_SERIES, MEMBER_ERROR, MEMBER_PARTIAL, MEMBER_NAME, MEMBER_TAGS, MEMBER_COLUMNS,
-              MEMBER_VALUES };
+              MEMBER_VALUES, MEMBER_ID, MEMBER_MESSAGES, MEMBER_LEVEL, MEMBER_TEXT };
 
 enum { TAGS_BYTES_MAX = 16 << 20, TAGS_COUNT_MAX = 4096 };
 
@@ -24,6 +25,8 @@ struct iql_reader {
     struct iql_handler handler;
     void *ctx;
     struct af_json_reader *json;
+    struct pack_reader *pack;        /* instead of json */
+    const struct af_value *packed;   /* the value at hand; NULL: it comes from JSON */
     enum place place;
     enum place back[8];      /* places around it */
     unsigned depth;
@@ -38,6 +41,8 @@ struct iql_reader {
     size_t cell;             /* of the current row */
     bool is_partial;         /* the last result said that more follows */
     bool has_result;
+    bool has_values;         /* of the current series */
+    struct af_slice level, text; /* of the current message */
     char error[512];
 };
 
@@ -64,7 +69,11 @@ static enum place inside(const struct iql_reader *reader, enum af_json_kind kind
     case OUTSIDE: return is_array ? SKIPPED : TOP;
     case TOP: return reader->member == MEMBER_RESULTS && is_array ? RESULTS : SKIPPED;
     case RESULTS: return is_array ? SKIPPED : RESULT;
-    case RESULT: return reader->member == MEMBER_SERIES && is_array ? SERIES_LIST : SKIPPED;
+    case RESULT:
+        if (reader->member == MEMBER_MESSAGES && is_array)
+            return MESSAGES;
+        return reader->member == MEMBER_SERIES && is_array ? SERIES_LIST : SKIPPED;
+    case MESSAGES: return is_array ? SKIPPED : MESSAGE;
     case SERIES_LIST: return is_array ? SKIPPED : SERIES;
     case SERIES:
         if (reader->member == MEMBER_TAGS && !is_array)
@@ -77,23 +86,34 @@ static enum place inside(const struct iql_reader *reader, enum af_json_kind kind
     }
 }
 
+static enum af_status begin_series(struct iql_reader *reader, struct af_error *err)
+{
+    reader->has_values = true;
+    if (reader->handler.series == NULL)
+        return AF_OK;
+    return reader->handler.series(reader->ctx, reader->name, reader->tags, reader->tag_count, reader->column_count, err);
+}
+
 static enum af_status entered(struct iql_reader *reader, struct af_error *err)
 {
     switch (reader->place) {
     case RESULT:
         reader->is_partial = false;
         reader->has_result = true;
+        return reader->handler.whole != NULL ? reader->handler.whole->result(reader->ctx, err) : AF_OK;
+    case MESSAGE:
+        af_arena_reset(&reader->arena);
+        reader->level = reader->text = (struct af_slice){ 0 };
         return AF_OK;
     case SERIES:
         af_arena_reset(&reader->arena);
         reader->name = (struct af_slice){ 0 };
         reader->tag_count = 0;
         reader->column_count = 0;
+        reader->has_values = false;
         return AF_OK;
     case VALUES:
-        if (reader->handler.series == NULL)
-            return AF_OK;
-        return reader->handler.series(reader->ctx, reader->name, reader->tags, reader->tag_count, reader->column_count, err);
+        return begin_series(reader, err);
     case ROW:
         reader->cell = 0;
         return AF_OK;
@@ -121,6 +141,20 @@ static enum af_status on_begin(void *ctx, enum af_json_kind kind, struct af_erro
     return entered(reader, err);
 }
 
+static enum af_status left_whole(struct iql_reader *reader, enum place left, struct af_error *err)
+{
+    const struct iql_whole *whole = reader->handler.whole;
+    switch (left) {
+    case RESULT: return whole->result_end(reader->ctx, reader->is_partial, err);
+    case SERIES:
+        if (!reader->has_values)
+            AF_TRY(begin_series(reader, err));
+        return whole->series_end(reader->ctx, err);
+    case MESSAGE: return whole->message(reader->ctx, reader->level, reader->text, err);
+    default: return AF_OK;
+    }
+}
+
 static enum af_status on_end(void *ctx, enum af_json_kind kind, struct af_error *err)
 {
     struct iql_reader *reader = ctx;
@@ -133,7 +167,7 @@ static enum af_status on_end(void *ctx, enum af_json_kind kind, struct af_error 
     reader->place = reader->back[--reader->depth];
     reader->member = OTHER;
     if (left != ROW)
-        return AF_OK;
+        return reader->handler.whole != NULL ? left_whole(reader, left, err) : AF_OK;
     if (reader->cell != reader->column_count)
         return odd(reader, "a row with too few values", err);
     return reader->handler.row_end != NULL ? reader->handler.row_end(reader->ctx, err) : AF_OK;
@@ -149,6 +183,7 @@ static enum member member_of(struct af_slice key)
     } members[] = {
         { "results", MEMBER_RESULTS }, { "series", MEMBER_SERIES },   { "error", MEMBER_ERROR },     { "partial", MEMBER_PARTIAL },
         { "name", MEMBER_NAME },       { "tags", MEMBER_TAGS },       { "columns", MEMBER_COLUMNS }, { "values", MEMBER_VALUES },
+        { "statement_id", MEMBER_ID }, { "messages", MEMBER_MESSAGES }, { "level", MEMBER_LEVEL },   { "text", MEMBER_TEXT },
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         if (af_slice_is(key, members[i].name))
@@ -183,7 +218,38 @@ static enum af_status on_cell(struct iql_reader *reader, enum af_json_kind kind,
     if (reader->cell >= reader->column_count)
         return odd(reader, "a row with too many values, or values before columns", err);
     size_t cell = reader->cell++;
+    if (reader->packed != NULL && reader->handler.whole != NULL)
+        return reader->handler.whole->packed(reader->ctx, reader->packed, err);
     return reader->handler.cell != NULL ? reader->handler.cell(reader->ctx, cell, kind, is_true, text, err) : AF_OK;
+}
+
+static enum af_status on_error(struct iql_reader *reader, struct af_slice text, struct af_error *err)
+{
+    if (reader->place == RESULT && reader->handler.whole != NULL)
+        return reader->handler.whole->failed(reader->ctx, text, err);
+    (void)snprintf(reader->error, sizeof reader->error, "%.*s", AF_SLICE_ARG(text));
+    return remote_judge_text(reader->remote, reader->error, err);
+}
+
+static enum af_status on_id(struct iql_reader *reader, struct af_slice text, struct af_error *err)
+{
+    uint64_t id;
+    if (reader->packed != NULL && reader->packed->type == AF_TYPE_I64 && reader->packed->i64 >= 0)
+        id = reader->packed->u64;
+    else if (reader->packed != NULL || !af_u64_parse(text, &id))
+        return odd(reader, "a statement without a number", err);
+    return reader->handler.whole->statement(reader->ctx, id, err);
+}
+
+static enum af_status on_result_member(struct iql_reader *reader, bool is_true, struct af_slice text, struct af_error *err)
+{
+    if (reader->member == MEMBER_ERROR)
+        return on_error(reader, text, err);
+    if (reader->member == MEMBER_PARTIAL)
+        reader->is_partial = is_true;
+    if (reader->member == MEMBER_ID && reader->place == RESULT && reader->handler.whole != NULL)
+        return on_id(reader, text, err);
+    return AF_OK;
 }
 
 static enum af_status on_value(void *ctx, enum af_json_kind kind, bool is_true, struct af_slice text, struct af_error *err)
@@ -196,21 +262,35 @@ static enum af_status on_value(void *ctx, enum af_json_kind kind, bool is_true, 
         return on_tag(reader, text, err);
     case COLUMNS:
         reader->column_count++;
-        return AF_OK;
+        return reader->handler.whole != NULL ? reader->handler.whole->column(reader->ctx, text, err) : AF_OK;
     case TOP:
     case RESULT:
-        if (reader->member == MEMBER_ERROR) {
-            (void)snprintf(reader->error, sizeof reader->error, "%.*s", AF_SLICE_ARG(text));
-            return remote_judge_text(reader->remote, reader->error, err);
-        }
-        if (reader->member == MEMBER_PARTIAL)
-            reader->is_partial = is_true;
-        return AF_OK;
+        return on_result_member(reader, is_true, text, err);
     case SERIES:
         return reader->member == MEMBER_NAME ? keep(reader, text, &reader->name, err) : AF_OK;
+    case MESSAGE:
+        if (reader->member == MEMBER_LEVEL)
+            return keep(reader, text, &reader->level, err);
+        return reader->member == MEMBER_TEXT ? keep(reader, text, &reader->text, err) : AF_OK;
     default:
         return AF_OK;
     }
+}
+
+/* The same from msgpack: only cells need more than the text. */
+static enum af_status on_packed(void *ctx, const struct af_value *value, struct af_error *err)
+{
+    struct iql_reader *reader = ctx;
+    const bool is_text = value->type == AF_TYPE_STRING;
+    enum af_json_kind kind = is_text                         ? AF_JSON_STRING
+                             : value->type == AF_TYPE_NULL   ? AF_JSON_NULL
+                             : value->type == AF_TYPE_BOOL   ? AF_JSON_BOOL
+                                                             : AF_JSON_NUMBER;
+    reader->packed = value;
+    enum af_status status = on_value(reader, kind, value->type == AF_TYPE_BOOL && value->boolean,
+                                     is_text ? value->text : (struct af_slice){ 0 }, err);
+    reader->packed = NULL;
+    return status;
 }
 
 /* --- the reader --------------------------------------------------------------------------------------------------- */
@@ -238,12 +318,19 @@ enum af_status iql_reader_new(const struct remote *remote, const struct iql_hand
     return AF_OK;
 }
 
+enum af_status iql_reader_expect_msgpack(struct iql_reader *reader, struct af_error *err)
+{
+    static const struct pack_handler events = { .value = on_packed, .begin = on_begin, .end = on_end, .key = on_key };
+    return pack_reader_new(&events, reader, &reader->pack, err);
+}
+
 void iql_reader_free(struct iql_reader *reader)
 {
     if (reader == NULL)
         return;
     if (reader->json != NULL)
         af_json_reader_free(reader->json);
+    pack_reader_free(reader->pack);
     af_free(reader->tags);
     af_arena_done(&reader->arena);
     af_free(reader);
@@ -252,12 +339,12 @@ void iql_reader_free(struct iql_reader *reader)
 enum af_status iql_reader_feed(void *ctx, struct af_slice bytes, struct af_error *err)
 {
     struct iql_reader *reader = ctx;
-    return af_json_reader_feed(reader->json, bytes, err);
+    return reader->pack != NULL ? pack_reader_feed(reader->pack, bytes, err) : af_json_reader_feed(reader->json, bytes, err);
 }
 
 enum af_status iql_reader_finish(struct iql_reader *reader, struct af_error *err)
 {
-    AF_TRY(af_json_reader_finish(reader->json, err));
+    AF_TRY(reader->pack != NULL ? pack_reader_finish(reader->pack, err) : af_json_reader_finish(reader->json, err));
     if (!reader->has_result)
         return odd(reader, "no result", err);
     if (reader->is_partial)

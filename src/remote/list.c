@@ -359,6 +359,46 @@ static enum af_status list_buckets(struct remote *remote, struct af_listed *list
     return status;
 }
 
+/* --- counts ------------------------------------------------------------------------------------------------------- */
+
+/* Series and the measurements in their keys. */
+static enum af_status count_batch(const struct af_batch *batch, struct af_intern *measurements, int64_t *series, struct af_error *err)
+{
+    *series += (int64_t)batch->row_count;
+    for (size_t row = 0; row < batch->row_count; row++) {
+        uint32_t id;
+        AF_TRY(af_intern_add(measurements, af_key_measurement_raw(af_column_text(&batch->columns[0], row)), &id, err));
+    }
+    return AF_OK;
+}
+
+static enum af_status list_counts(struct remote *remote, const struct af_scan *scan, struct af_listed *listed, struct af_error *err)
+{
+    struct af_stream *stream;
+    struct af_batch *batch;
+    struct af_intern measurements;
+    struct af_arena arena;
+    int64_t series = 0;
+    AF_TRY(remote_list(&remote->base, AF_LIST_SERIES, scan, &stream, err));
+    af_intern_init(&measurements);
+    af_arena_init(&arena, ANSWER_BYTES_MAX);
+    enum af_status status = AF_OK;
+    do {
+        status = af_stream_next(stream, &arena, &batch, err);
+        if (status == AF_OK && batch != NULL)
+            status = count_batch(batch, &measurements, &series, err);
+        af_arena_reset(&arena);
+    } while (status == AF_OK && batch != NULL);
+    if (status == AF_OK)
+        status = af_listed_add(listed, AF_SLICE_LIT("measurements"), NULL, measurements.count, err);
+    if (status == AF_OK)
+        status = af_listed_add(listed, AF_SLICE_LIT("series"), NULL, series, err);
+    af_stream_close(stream);
+    af_arena_done(&arena);
+    af_intern_done(&measurements);
+    return status;
+}
+
 /* --- the operation ------------------------------------------------------------------------------------------------ */
 
 enum af_status remote_list(struct af_store *store, enum af_listing what, const struct af_scan *scan, struct af_stream **out,
@@ -372,6 +412,8 @@ enum af_status remote_list(struct af_store *store, enum af_listing what, const s
         status = remote_list_fields(remote, scan, listed, err);
     else if (what == AF_LIST_BUCKETS)
         status = remote->is_v2 ? list_buckets(remote, listed, err) : list_databases(remote, listed, err);
+    else if (what == AF_LIST_COUNTS)
+        status = list_counts(remote, scan, listed, err);
     else
         status = list_names(remote, what, scan, listed, err);
     if (status != AF_OK) {

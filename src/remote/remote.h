@@ -11,6 +11,7 @@
  */
 #ifndef AF_REMOTE_REMOTE_H
 #define AF_REMOTE_REMOTE_H
+#include "data/table.h"
 #include "net/http.h"
 #include "store/store.h"
 
@@ -24,7 +25,7 @@
 enum af_influx_version { AF_INFLUX_AUTO, AF_INFLUX_1, AF_INFLUX_2 };
 struct af_remote_options {
     const char *url;           /* http(s)://host:port[/prefix] */
-    const char *bucket;
+    const char *bucket;        /* NULL: none, for questions that need none or name it themselves */
     const char *org;           /* 2.x */
     const char *token;         /* 2.x, or "user:password"; NULL: none */
     const char *user;          /* 1.x */
@@ -39,13 +40,30 @@ struct af_remote_options {
 /* Contacts the server to learn its version, unless said. */
 AF_MUST_CHECK enum af_status af_remote_open(const struct af_remote_options *options, struct af_store **out, struct af_error *err);
 
-/* Native query text straight through; the answer's bytes as the server sends them (1.x and InfluxQL: JSON, `accept_csv` for CSV;
- * Flux: annotated CSV). Errors inside a started stream are found and returned. */
+/*
+ * A query in a language of the server's own, its answer pulled: statement by statement (Flux: result by result), tables as they come.
+ *
+ *     while ((status = af_remote_answer_next(answer, &part, err)) == AF_OK && part != NULL) ...
+ *
+ * InfluxQL is asked for as msgpack, which keeps integers and floats apart; a server that answers JSON nonetheless prints floats like 2
+ * without a point: a column of a table is F64 there as soon as one of its numbers is no integer, and stays so. A column without any value
+ * is taken for F64. Flux: the columns of the group key are the key, as text; `_time` is the first column.
+ */
 enum af_remote_language { AF_REMOTE_INFLUXQL, AF_REMOTE_FLUX };
-AF_MUST_CHECK enum af_status af_remote_query(struct af_store *store, enum af_remote_language language, struct af_slice text,
-                                             bool accept_csv, enum af_status (*on_body)(void *ctx, struct af_slice,
-                                                                                        struct af_error *),
-                                             void *ctx, struct af_error *err);
+struct af_remote_part {
+    uint64_t statement;             /* 0 .. ; a part with neither table nor words says that it begins */
+    const struct af_table *table;   /* NULL: words, or none */
+    const char *level, *words;      /* what the server says about the statement; level "error": it failed, what came of it may be cut */
+};
+struct af_remote_answer;
+/* `text` and *cancel (may be NULL) must live until close. */
+AF_MUST_CHECK enum af_status af_remote_ask(struct af_store *store, enum af_remote_language language, struct af_slice text,
+                                           const bool *cancel, struct af_remote_answer **out, struct af_error *err);
+/* *out lives until the next call; NULL: the end. A failure is of the whole request, or of the connection. */
+AF_MUST_CHECK enum af_status af_remote_answer_next(struct af_remote_answer *answer, const struct af_remote_part **out,
+                                                   struct af_error *err);
+void af_remote_answer_close(struct af_remote_answer *answer); /* NULL is fine; what has not come yet is not waited for */
+
 /* The version found, for messages: "InfluxDB 1.6.7". */
 const char *af_remote_version(const struct af_store *store);
 #endif

@@ -72,7 +72,7 @@ static const struct remote remote = { .base = { .name = "fuzz" } };
 
 static struct seen read_json(struct af_slice bytes, size_t piece)
 {
-    static const struct iql_handler handler = { on_series, on_cell, on_row_end };
+    static const struct iql_handler handler = { .series = on_series, .cell = on_cell, .row_end = on_row_end };
     struct seen seen = { 0 };
     struct iql_reader *reader;
     if (iql_reader_new(&remote, &handler, &seen, &reader, NULL) != AF_OK)

@@ -5,7 +5,8 @@
  *     verdict.c    what an answer means
  *     write.c      line protocol out
  *     first.c      who makes a shard
- *     influxql.c   chunked JSON answers as events of rows
+ *     influxql.c   chunked answers to InfluxQL (JSON, msgpack) as events of rows
+ *     msgpack.c    msgpack as events
  *     scan.c       a scan in InfluxQL, window by window
  *     annotated.c  annotated CSV as events of rows
  *     flux.c       a scan in Flux
@@ -13,7 +14,10 @@
  *     list.c       listings
  *     series.c     series of a bucket that InfluxQL does not reach
  *     erase.c      deletes
- *     query.c      native query text, straight through
+ *     answer.c     a query in the server's own language: its answer, pulled
+ *     tables.c     rows, cell by cell, as tables
+ *     tables_v1.c  answers to InfluxQL as tables
+ *     tables_flux.c  answers to Flux as tables
  *
  * Threads: a call takes a connection out of the pool (or makes one) and gives it back; everything else in `remote` is
  * constant after opening, but for has_dbrp, which only ever goes from unknown to known, and `first`, which has its own lock.
@@ -22,6 +26,7 @@
 #define AF_REMOTE_INT_H
 #include "base/arena.h"
 #include "codec/compress.h"
+#include "data/table.h"
 #include "format/json/json.h"
 #include "net/http.h"
 #include "os/thread.h"
@@ -131,6 +136,17 @@ struct iql_tag {
     struct af_slice key;
     struct af_slice value;
 };
+/* For who wants the whole answer, statement by statement, and the types that msgpack keeps apart. All must be there. */
+struct iql_whole {
+    enum af_status (*result)(void *ctx, struct af_error *err);              /* begins, in each chunk */
+    enum af_status (*statement)(void *ctx, uint64_t id, struct af_error *err); /* of the result; errors in msgpack have none */
+    enum af_status (*column)(void *ctx, struct af_slice name, struct af_error *err); /* before `series` */
+    enum af_status (*packed)(void *ctx, const struct af_value *value, struct af_error *err); /* a cell of msgpack, instead of `cell` */
+    enum af_status (*series_end)(void *ctx, struct af_error *err);          /* `series` came before, even if there are no values */
+    enum af_status (*message)(void *ctx, struct af_slice level, struct af_slice text, struct af_error *err);
+    enum af_status (*failed)(void *ctx, struct af_slice text, struct af_error *err); /* a statement; without this the answer ends */
+    enum af_status (*result_end)(void *ctx, bool is_partial, struct af_error *err);
+};
 struct iql_handler {
     /* A series begins (again in each chunk). Tags are in the order of the answer. May be NULL. */
     enum af_status (*series)(void *ctx, struct af_slice name, const struct iql_tag *tags, size_t tag_count, size_t column_count,
@@ -138,10 +154,13 @@ struct iql_handler {
     enum af_status (*cell)(void *ctx, size_t column, enum af_json_kind kind, bool is_true, struct af_slice text,
                            struct af_error *err);
     enum af_status (*row_end)(void *ctx, struct af_error *err);
+    const struct iql_whole *whole; /* may be NULL */
 };
 struct iql_reader;
 AF_MUST_CHECK enum af_status iql_reader_new(const struct remote *remote, const struct iql_handler *handler, void *ctx,
                                             struct iql_reader **out, struct af_error *err);
+/* The answer turns out to be msgpack (its Content-Type says so); before the first bytes. */
+AF_MUST_CHECK enum af_status iql_reader_expect_msgpack(struct iql_reader *reader, struct af_error *err);
 /* An af_http_request.on_body. Errors inside the answer end it. */
 enum af_status iql_reader_feed(void *reader, struct af_slice bytes, struct af_error *err);
 AF_MUST_CHECK enum af_status iql_reader_finish(struct iql_reader *reader, struct af_error *err);
@@ -158,6 +177,22 @@ void iql_request(struct remote *remote, struct remote_conn *conn, struct af_slic
 /* Send and read the rows of a whole answer. */
 AF_MUST_CHECK enum af_status iql_run(struct remote *remote, struct af_slice text, const bool *cancel,
                                      const struct iql_handler *handler, void *ctx, struct af_error *err);
+
+/* --- msgpack (msgpack.c) -------------------------------------------------------------------------------------------------------- */
+
+/* As struct af_json_handler, but a scalar is a value with its type (TIME: the extensions 5 and -1). */
+struct pack_handler {
+    enum af_status (*value)(void *ctx, const struct af_value *value, struct af_error *err);
+    enum af_status (*begin)(void *ctx, enum af_json_kind kind, struct af_error *err);
+    enum af_status (*end)(void *ctx, enum af_json_kind kind, struct af_error *err);
+    enum af_status (*key)(void *ctx, struct af_slice key, struct af_error *err);
+};
+struct pack_reader;
+AF_MUST_CHECK enum af_status pack_reader_new(const struct pack_handler *handler, void *ctx, struct pack_reader **out, struct af_error *err);
+/* Several documents may follow each other. AF_ECORRUPT: no msgpack; AF_ELIMIT: too deep, or a text too long. */
+AF_MUST_CHECK enum af_status pack_reader_feed(struct pack_reader *reader, struct af_slice bytes, struct af_error *err);
+AF_MUST_CHECK enum af_status pack_reader_finish(struct pack_reader *reader, struct af_error *err); /* AF_ECORRUPT: cut short, or nothing */
+void pack_reader_free(struct pack_reader *reader);
 
 /* --- annotated CSV (annotated.c) ---------------------------------------------------------------------------------------------- */
 
@@ -193,6 +228,68 @@ void flux_append_string(struct af_buf *out, struct af_slice text);
 void flux_append_from(struct af_buf *out, const struct remote *remote, int64_t from_ns, int64_t last_ns);
 /*  |> filter(...) by measurement and predicate, as far as they restrict. */
 void flux_append_filters(struct af_buf *out, const char *measurement, const struct af_predicate *predicate);
+
+/* --- answers as tables (tables.c) --------------------------------------------------------------------------------------------- */
+
+/*
+ * Rows are collected cell by cell and cut into tables: when the series ends, or there are enough cells. What is ready waits in `parts`
+ * until it is taken; all of it lives in `ready`, which tables_take empties once nothing waits.
+ */
+struct tables {
+    const char *name;             /* of the store, for messages */
+    struct af_arena ready;
+    struct af_remote_part *parts;
+    size_t part_count, part_cap, part_next;
+    uint64_t statement;           /* the one at hand */
+    bool has_statement;
+    struct af_arena series;       /* of the series at hand: key and names */
+    struct af_group_key key;
+    struct af_slice *names;
+    enum af_type *types;          /* as the answer declares them; NULL: it does not */
+    size_t column_count;
+    bool is_loose;                /* floats may look like integers */
+    bool is_open, has_rows;       /* has_rows: some table of it was made */
+    struct af_arena texts;        /* of the cells at hand */
+    struct af_value *cells;       /* row after row */
+    size_t cell_count, cell_cap, text_bytes;
+    enum af_type *before;         /* by column: its type in the tables before, of this statement; NULL: there are none */
+    size_t before_count;
+};
+void tables_init(struct tables *tables, const char *name);
+void tables_done(struct tables *tables);
+/* Another statement begins, unless it is the one at hand. */
+AF_MUST_CHECK enum af_status tables_statement(struct tables *tables, uint64_t id, struct af_error *err);
+struct tables_head {
+    const struct af_key_part *parts; /* in any order */
+    size_t part_count;
+    const struct af_slice *names;
+    const enum af_type *types;       /* NULL: to be found */
+    size_t column_count;
+};
+/* All is copied. Ends the series at hand. */
+AF_MUST_CHECK enum af_status tables_series(struct tables *tables, const struct tables_head *head, struct af_error *err);
+/* As many as there are columns make a row. */
+AF_MUST_CHECK enum af_status tables_cell(struct tables *tables, const struct af_value *value, struct af_error *err);
+AF_MUST_CHECK enum af_status tables_row_end(struct tables *tables, struct af_error *err);
+/* A series without rows is a table too if its columns are the answer. */
+AF_MUST_CHECK enum af_status tables_series_end(struct tables *tables, bool is_shown_empty, struct af_error *err);
+AF_MUST_CHECK enum af_status tables_words(struct tables *tables, const char *level, struct af_slice words, struct af_error *err);
+/* The oldest part that waits; NULL: none. It lives until the next call. */
+const struct af_remote_part *tables_take(struct tables *tables);
+
+struct v1_tables;   /* answers to InfluxQL (tables_v1.c) */
+AF_MUST_CHECK enum af_status v1_tables_new(const struct remote *remote, struct tables *tables, struct v1_tables **out,
+                                           struct af_error *err);
+AF_MUST_CHECK enum af_status v1_tables_feed(struct v1_tables *v1, const char *content_type, struct af_slice bytes, struct af_error *err);
+AF_MUST_CHECK enum af_status v1_tables_finish(struct v1_tables *v1, struct af_error *err);
+void v1_tables_free(struct v1_tables *v1);
+
+struct flux_tables; /* answers to Flux (tables_flux.c) */
+AF_MUST_CHECK enum af_status flux_tables_new(const struct remote *remote, struct tables *tables, struct flux_tables **out,
+                                             struct af_error *err);
+AF_MUST_CHECK enum af_status flux_tables_feed(struct flux_tables *flux, struct af_slice bytes, struct af_error *err);
+AF_MUST_CHECK enum af_status flux_tables_finish(struct flux_tables *flux, struct af_error *err);
+void flux_tables_free(struct flux_tables *flux);
 
 /* --- predicates (predicate.c) ------------------------------------------------------------------------------------- */
 

@@ -211,42 +211,6 @@ AF_TEST(mixed_types_are_refused_by_name)
     af_influxd_stop(&server);
 }
 
-static enum af_status keep_bytes(void *ctx, struct af_slice bytes, struct af_error *error)
-{
-    (void)error;
-    af_buf_append_slice(ctx, bytes);
-    return AF_OK;
-}
-
-AF_TEST(native_queries_pass_through)
-{
-    if (!af_influxd_start(&server, (struct af_influxd_options){ 0 }))
-        return;
-    struct af_store *store = open_with((struct af_remote_options){ .url = server.url, .bucket = "d" });
-    AF_CHECK_OK(af_store_create(store, &err), err);
-    af_contract_write(store, AF_SLICE_LIT("m,t=a v=1.5 1\n"), 1);
-    struct af_buf got;
-    af_buf_init(&got, 1 << 20);
-    AF_CHECK_OK(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SELECT * FROM m"), false, keep_bytes, &got, &err), err);
-    AF_CHECK_SLICE(af_slice_trim(af_buf_slice(&got)),
-                   "{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"m\",\"columns\":[\"time\","
-                                                      "\"t\",\"v\"],\"values\":[[1,\"a\",1.5]]}]}]}");
-    af_buf_clear(&got);
-    AF_CHECK_OK(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SELECT * FROM m"), true, keep_bytes, &got, &err), err);
-    AF_CHECK_SLICE(af_slice_trim(af_buf_slice(&got)), "name,tags,time,t,v\nm,,1,a,1.5");
-    for (int csv = 0; csv < 2; csv++) {
-        AF_CHECK_FAILS(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SELECT * FRM m"), csv != 0, keep_bytes, &got, &err),
-                       AF_EINVAL);
-        AF_CHECK(says("expected FROM"));
-        AF_CHECK_FAILS(af_remote_query(store, AF_REMOTE_INFLUXQL, AF_SLICE_LIT("SHOW RETENTION POLICIES ON nodb"), csv != 0,
-                                       keep_bytes, &got, &err), AF_ENOTFOUND);
-    }
-    AF_CHECK(af_remote_query(store, AF_REMOTE_FLUX, AF_SLICE_LIT("buckets()"), false, keep_bytes, &got, &err) != AF_OK);
-    af_buf_done(&got);
-    af_store_close(store);
-    af_influxd_stop(&server);
-}
-
 /* --- a scripted peer ---------------------------------------------------------------------------------------------- */
 
 /* Answers by what stands in the request: the first rule whose text is found (or the last one). */
@@ -470,10 +434,15 @@ AF_TEST(scans_of_2x_fall_back_to_flux)
     AF_CHECK_SLICE(af_column_text(&batch->columns[0], 0), "a");
     af_stream_close(stream);
     af_arena_done(&arena);
-    af_buf_clear(&dump);
-    AF_CHECK_FAILS(af_remote_query(store, AF_REMOTE_FLUX, AF_SLICE_LIT("boom()"), false, keep_bytes, &dump, &err), AF_EIO);
+    struct af_remote_answer *answer;
+    const struct af_remote_part *part = NULL;
+    AF_CHECK_OK(af_remote_ask(store, AF_REMOTE_FLUX, AF_SLICE_LIT("boom()"), NULL, &answer, &err), err);
+    enum af_status status;
+    while ((status = af_remote_answer_next(answer, &part, &err)) == AF_OK)
+        AF_CHECK(part != NULL);
+    AF_CHECK_INT(status, AF_EIO);
     AF_CHECK(says("memory allocation limit reached"));
-    AF_CHECK(dump.len > 100);
+    af_remote_answer_close(answer);
     af_buf_done(&dump);
     af_store_close(store);
     af_peer_stop(peer);

@@ -530,6 +530,9 @@ static enum af_status open_stream(struct remote_stream *stream, const struct af_
 
 enum af_status remote_scan(struct af_store *store, const struct af_scan *scan, struct af_stream **out, struct af_error *err)
 {
+    if (scan->fold_count > 0 || scan->series != NULL)
+        return af_fail(err, AF_EUNSUPPORTED, "a remote InfluxDB is asked for rows of series that match, not for %s",
+                       scan->fold_count > 0 ? "folded values" : "series by name");
     struct remote_stream *stream = af_alloc_zero(1, sizeof *stream);
     if (stream == NULL)
         return af_fail_nomem(err, "a scan");
