@@ -260,7 +260,7 @@ enum af_status af_meta_dbrps(struct af_meta *meta, uint64_t org, const char *dat
     return status;
 }
 
-/* --- one ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- one ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* The common case without a walk over all buckets: a stored mapping, or the bucket that has the name. */
 static enum af_status find_quickly(struct af_meta *meta, uint64_t org, const char *database, const char *policy, uint64_t *out_bucket,

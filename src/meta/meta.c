@@ -1,8 +1,8 @@
 /*
  * meta.c - the file: opening, versions, statements; see meta.h and meta_int.h.
  *
- * Schema 1. Ids are stored as SQLite's signed integers, the same 64 bits. A user of 1.x and one of 2.x are the same; tokens carry their
- * permissions as lines of text `r|w type org id`.
+ * Ids are stored as SQLite's signed integers, the same 64 bits. A user of 1.x and one of 2.x are the same; tokens carry their permissions
+ * as lines of text `r|w type org id`. A version is a step: a new file takes all of them, an older one those that it lacks.
  */
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -13,9 +13,9 @@
 #include "os/file.h"
 #include <stdio.h>
 
-enum { SCHEMA_VERSION = 1, BUSY_MS = 5000 };
+enum { SCHEMA_VERSION = 2, BUSY_MS = 5000 };
 
-static const char schema[] =
+static const char schema_1[] =
     "CREATE TABLE org (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, created INTEGER NOT NULL,"
     " updated INTEGER NOT NULL);"
     "CREATE TABLE bucket (id INTEGER PRIMARY KEY, org INTEGER NOT NULL REFERENCES org ON DELETE CASCADE, name TEXT NOT NULL,"
@@ -37,6 +37,28 @@ static const char schema[] =
     " is_active INTEGER NOT NULL,"
     " digest BLOB NOT NULL UNIQUE, permissions TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL);"
     "PRAGMA user_version = 1;";
+
+/* Continuous queries and subscriptions go with the database, or the policy, that they belong to: when its last bucket or mapping goes. */
+#define HAS_DATABASE(of)                                                                                                                   \
+    "EXISTS (SELECT 1 FROM dbrp d WHERE d.org = " of ".org AND d.database = " of ".database)"                                              \
+    " OR EXISTS (SELECT 1 FROM bucket b WHERE b.org = " of ".org AND b.is_system = 0 AND (b.name = " of ".database"                        \
+    " OR substr(b.name, 1, length(" of ".database) + 1) = " of ".database || '/'))"
+#define HAS_POLICY(of)                                                                                                                     \
+    "EXISTS (SELECT 1 FROM dbrp d WHERE d.org = " of ".org AND d.database = " of ".database AND d.policy = " of ".policy)"                 \
+    " OR EXISTS (SELECT 1 FROM bucket b WHERE b.org = " of ".org AND b.is_system = 0 AND (b.name = " of ".database || '/'"                 \
+    " || " of ".policy OR (" of ".policy = 'autogen' AND b.name = " of ".database)))"
+#define FORGET_STANDING                                                                                                                    \
+    "DELETE FROM continuous WHERE org = old.org AND NOT (" HAS_DATABASE("continuous") ");"                                                 \
+    "DELETE FROM subscription WHERE org = old.org AND NOT (" HAS_POLICY("subscription") ");"
+static const char schema_2[] =
+    "CREATE TABLE continuous (id INTEGER PRIMARY KEY, org INTEGER NOT NULL REFERENCES org ON DELETE CASCADE, database TEXT NOT NULL,"
+    " name TEXT NOT NULL, query TEXT NOT NULL, created INTEGER NOT NULL, UNIQUE (org, database, name));"
+    "CREATE TABLE subscription (id INTEGER PRIMARY KEY, org INTEGER NOT NULL REFERENCES org ON DELETE CASCADE, database TEXT NOT NULL,"
+    " policy TEXT NOT NULL, name TEXT NOT NULL, is_all INTEGER NOT NULL, destinations TEXT NOT NULL, created INTEGER NOT NULL,"
+    " UNIQUE (org, database, policy, name));"
+    "CREATE TRIGGER bucket_gone_standing AFTER DELETE ON bucket BEGIN " FORGET_STANDING " END;"
+    "CREATE TRIGGER dbrp_gone_standing AFTER DELETE ON dbrp BEGIN " FORGET_STANDING " END;"
+    "PRAGMA user_version = 2;";
 
 /* --- failures ------------------------------------------------------------------------------------------------------------------ */
 
@@ -284,7 +306,10 @@ static enum af_status bring_forward(struct af_meta *meta, struct af_error *err)
     if (version == SCHEMA_VERSION)
         return AF_OK;
     AF_TRY(meta_begin(meta, err));
-    return meta_end(meta, meta_run(meta, schema, err), err);
+    enum af_status status = version < 1 ? meta_run(meta, schema_1, err) : AF_OK;
+    if (status == AF_OK)
+        status = meta_run(meta, schema_2, err);
+    return meta_end(meta, status, err);
 }
 
 /* On a full disk an administrator must still be able to delete. SQLite's log is written over from its beginning after each checkpoint, and
@@ -358,7 +383,7 @@ void af_meta_close(struct af_meta *meta)
     af_free(meta);
 }
 
-/* --- ids, names, time ---------------------------------------------------------------------------------------------------------------- */
+/* --- ids, names, time --------------------------------------------------------------------------------------------------------------- */
 
 void af_id_print(uint64_t id, char out[AF_ID_TEXT_BYTES])
 {

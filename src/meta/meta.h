@@ -83,7 +83,37 @@ AF_MUST_CHECK enum af_status af_meta_dbrp_drop(struct af_meta *meta, uint64_t id
 AF_MUST_CHECK enum af_status af_meta_dbrp_find(struct af_meta *meta, uint64_t org, const char *database, const char *policy,
                                                struct af_arena *arena, struct af_meta_bucket *out, struct af_error *err);
 
-/* --- users and tokens ---------------------------------------------------------------------------------------------------------------- */
+/* What goes on by itself: 1.x's continuous queries, and subscriptions to what is written. They go with their database or policy. */
+struct af_meta_continuous {
+    uint64_t id, org;
+    const char *database, *name;
+    const char *query;         /* the statement that made it */
+    int64_t created_ns;
+};
+/* One more; the same once more is fine. AF_ECONFLICT: another one has the name. `id` is written back. */
+AF_MUST_CHECK enum af_status af_meta_continuous_add(struct af_meta *meta, struct af_meta_continuous *query, struct af_error *err);
+/* Of an organisation (0: all) and a database (NULL: all), by age. */
+AF_MUST_CHECK enum af_status af_meta_continuous_list(struct af_meta *meta, uint64_t org, const char *database, struct af_arena *arena,
+                                                     struct af_meta_continuous **out, size_t *out_count, struct af_error *err);
+AF_MUST_CHECK enum af_status af_meta_continuous_drop(struct af_meta *meta, uint64_t org, const char *database, const char *name,
+                                                     struct af_error *err); /* none is fine */
+struct af_meta_subscription {
+    uint64_t id, org;
+    const char *database, *policy, *name;
+    bool is_all;               /* every destination gets everything; else they take turns */
+    const char *const *destinations; /* URLs */
+    size_t destination_count;
+    int64_t created_ns;
+};
+AF_MUST_CHECK enum af_status af_meta_subscription_add(struct af_meta *meta, struct af_meta_subscription *subscription,
+                                                      struct af_error *err);
+AF_MUST_CHECK enum af_status af_meta_subscriptions(struct af_meta *meta, uint64_t org, const char *database, struct af_arena *arena,
+                                                   struct af_meta_subscription **out, size_t *out_count, struct af_error *err);
+/* AF_ENOTFOUND: there is none. */
+AF_MUST_CHECK enum af_status af_meta_subscription_drop(struct af_meta *meta, uint64_t org, const char *database, const char *policy,
+                                                       const char *name, struct af_error *err);
+
+/* --- users and tokens --------------------------------------------------------------------------------------------------------------- */
 
 struct af_meta_user {
     uint64_t id;

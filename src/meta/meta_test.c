@@ -932,3 +932,99 @@ AF_TEST(meta_no_memory_is_an_error_and_nothing_is_half_done)
     AF_CHECK(!failed);
     stop();
 }
+
+/* --- what goes on by itself --------------------------------------------------------------------------------------------------------- */
+
+static enum af_status add_query(uint64_t org, const char *database, const char *name, const char *text)
+{
+    struct af_meta_continuous query = { .org = org, .database = database, .name = name, .query = text };
+    return af_meta_continuous_add(meta, &query, &err);
+}
+
+static size_t count_queries(uint64_t org, const char *database)
+{
+    struct af_meta_continuous *list;
+    size_t count;
+    AF_CHECK_OK(af_meta_continuous_list(meta, org, database, &arena, &list, &count, &err), err);
+    for (size_t i = 1; i < count; i++)
+        AF_CHECK(list[i - 1].created_ns <= list[i].created_ns);
+    return count;
+}
+
+AF_TEST(meta_continuous_queries)
+{
+    start();
+    uint64_t org = new_org("o"), other = new_org("p");
+    uint64_t d = new_bucket(org, "d"), week = new_bucket(org, "d/week"), mapped = new_bucket(org, "x");
+    (void)new_bucket(other, "d");
+    AF_CHECK_OK(add_query(org, "d", "q", "SELECT 1"), err);
+    AF_CHECK_OK(add_query(org, "d", "q", "select 1"), err); /* the same */
+    AF_CHECK_FAILS(add_query(org, "d", "q", "SELECT 2"), AF_ECONFLICT);
+    AF_CHECK_STR(err.message, "continuous query already exists");
+    AF_CHECK_OK(add_query(org, "d", "r", "SELECT 2"), err);
+    AF_CHECK_OK(add_query(other, "d", "q", "SELECT 3"), err);
+    AF_CHECK_FAILS(add_query(12345, "d", "q", "SELECT 3"), AF_ENOTFOUND); /* no such organisation */
+    again();
+    AF_CHECK_INT(count_queries(org, "d"), 2);
+    AF_CHECK_INT(count_queries(0, NULL), 3);
+    AF_CHECK_OK(af_meta_continuous_drop(meta, org, "d", "r", &err), err);
+    AF_CHECK_OK(af_meta_continuous_drop(meta, org, "d", "none", &err), err);
+    struct af_meta_dbrp dbrp = { .org = org, .bucket = mapped, .database = "e", .policy = "p" };
+    AF_CHECK_OK(af_meta_dbrp_put(meta, &dbrp, true, &err), err);
+    AF_CHECK_OK(add_query(org, "e", "q", "SELECT 4"), err);
+    AF_CHECK_OK(af_meta_bucket_drop(meta, d, &err), err); /* d/week is still there */
+    AF_CHECK_INT(count_queries(org, "d"), 1);
+    AF_CHECK_OK(af_meta_bucket_drop(meta, week, &err), err);
+    AF_CHECK_INT(count_queries(org, "d"), 0);
+    AF_CHECK_INT(count_queries(org, "e"), 1);
+    AF_CHECK_OK(af_meta_dbrp_drop(meta, dbrp.id, &err), err);
+    AF_CHECK_INT(count_queries(org, "e"), 0);
+    AF_CHECK_INT(count_queries(0, NULL), 1);
+    AF_CHECK_OK(af_meta_org_drop(meta, other, &err), err);
+    AF_CHECK_INT(count_queries(0, NULL), 0);
+    stop();
+}
+
+AF_TEST(meta_subscriptions)
+{
+    static const char *const urls[] = { "http://a:1", "http://b:2" };
+    start();
+    uint64_t org = new_org("o");
+    uint64_t d = new_bucket(org, "d");
+    (void)new_bucket(org, "d/week");
+    struct af_meta_subscription s = { .org = org, .database = "d", .policy = "week", .name = "s", .is_all = true, .destinations = urls,
+                                      .destination_count = 2 }, *list;
+    size_t count;
+    AF_CHECK_OK(af_meta_subscription_add(meta, &s, &err), err);
+    AF_CHECK_FAILS(af_meta_subscription_add(meta, &s, &err), AF_ECONFLICT);
+    s.policy = "autogen";
+    s.is_all = false;
+    s.destination_count = 1;
+    AF_CHECK_OK(af_meta_subscription_add(meta, &s, &err), err);
+    again();
+    AF_CHECK_OK(af_meta_subscriptions(meta, org, "d", &arena, &list, &count, &err), err);
+    AF_CHECK(count == 2 && list[0].is_all && !list[1].is_all && list[0].destination_count == 2 && list[1].destination_count == 1);
+    AF_CHECK_STR(list[0].destinations[1], "http://b:2");
+    AF_CHECK_STR(list[1].policy, "autogen");
+    AF_CHECK_OK(af_meta_bucket_drop(meta, d, &err), err); /* the policy, and the database is still there */
+    AF_CHECK_OK(af_meta_subscriptions(meta, 0, NULL, &arena, &list, &count, &err), err);
+    AF_CHECK(count == 1 && strcmp(list[0].policy, "week") == 0);
+    AF_CHECK_FAILS(af_meta_subscription_drop(meta, org, "d", "autogen", "s", &err), AF_ENOTFOUND);
+    AF_CHECK_STR(err.message, "subscription not found");
+    AF_CHECK_OK(af_meta_subscription_drop(meta, org, "d", "week", "s", &err), err);
+    stop();
+}
+
+AF_TEST(meta_files_of_the_first_version_are_brought_forward)
+{
+    start();
+    uint64_t org = new_org("o");
+    (void)new_bucket(org, "d");
+    AF_CHECK_OK(meta_run(meta, "DROP TRIGGER bucket_gone_standing; DROP TRIGGER dbrp_gone_standing; DROP TABLE continuous;"
+                               "DROP TABLE subscription; PRAGMA user_version = 1;", &err), err);
+    again();
+    AF_CHECK_OK(add_query(org, "d", "q", "SELECT 1"), err);
+    again();
+    AF_CHECK_INT(count_queries(org, "d"), 1);
+    stop();
+}

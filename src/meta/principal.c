@@ -61,7 +61,7 @@ static void remember(struct af_meta *meta, const uint8_t digest[AF_SHA256_BYTES]
     known->is_set = copy_principal(who, &known->arena, &known->who);
 }
 
-/* --- by token ------------------------------------------------------------------------------------------------------------------------ */
+/* --- by token ----------------------------------------------------------------------------------------------------------------------- */
 
 static enum af_status user_is_active(struct af_meta *meta, uint64_t user, struct af_error *err)
 {

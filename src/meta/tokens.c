@@ -93,7 +93,7 @@ enum af_status af_meta_all_permissions(uint64_t org, struct af_arena *arena, str
     return AF_OK;
 }
 
-/* --- tokens --------------------------------------------------------------------------------------------------------------------------- */
+/* --- tokens ------------------------------------------------------------------------------------------------------------------------- */
 
 static enum af_status insert(struct af_meta *meta, struct af_meta_token *token, const char *secret, struct af_slice permissions,
                              struct af_error *err)

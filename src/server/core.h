@@ -5,6 +5,7 @@
 #ifndef AF_SERVER_CORE_H
 #define AF_SERVER_CORE_H
 #include "base/limits.h"
+#include "query/query.h"
 #include "server/server_int.h"
 #include <stdatomic.h>
 
@@ -18,6 +19,9 @@ struct request_counts {
 };
 
 struct session;
+struct core_continuous;
+struct core_subscriptions;
+struct af_points;
 struct af_server {
     struct af_server_options options;
     struct af_serve *http;
@@ -28,6 +32,13 @@ struct af_server {
     _Atomic uint64_t bad_lines, refused_requests, unlogged;
     _Atomic int64_t log_second;     /* log.c: lines a second are bounded */
     _Atomic uint64_t log_count;
+
+    struct af_query_list *queries;  /* that run */
+    struct core_continuous *continuous; /* cq.c */
+    _Atomic uint64_t continuous_done, continuous_failed;
+    struct core_subscriptions *subscriptions; /* subscribe.c */
+    _Atomic bool has_subscriptions;
+    _Atomic uint64_t subscription_points, subscription_failed, subscription_dropped;
 
     struct af_mutex worker_lock;
     struct af_worker *workers;      /* that nobody uses; the last one used is the first one taken */
@@ -70,6 +81,45 @@ void core_log_error(struct af_server *server, const char *what, const char *word
 struct af_worker *core_worker_take(struct af_server *server); /* NULL without memory */
 void core_worker_give(struct af_server *server, struct af_worker *worker);
 void core_workers_free(struct af_server *server);
+
+/* --- cq.c -------------------------------------------------------------------------------------------------------------------- */
+
+AF_MUST_CHECK enum af_status core_continuous_start(struct af_server *server, struct af_error *err);
+void core_continuous_stop(struct af_server *server);
+/* Every continuous query that is due at `now_ns`. The thread calls it with the time as it is; tests say another. */
+void core_continuous_run(struct af_server *server, int64_t now_ns);
+/* One of them, asked: must it run, and over what? */
+struct core_due {
+    bool is_due, has_windows;       /* due without a whole window: it counts as having run */
+    int64_t ran_ns;                 /* to be told the next time */
+    struct af_ql_range range;
+};
+/* `last_ns` NULL: it never ran. */
+AF_MUST_CHECK enum af_status core_continuous_due(const struct af_ql_statement *st, const int64_t *last_ns, int64_t now_ns,
+                                                 struct core_due *out, struct af_error *err);
+
+/* --- subscribe.c ------------------------------------------------------------------------------------------------------------- */
+
+AF_MUST_CHECK enum af_status core_subscriptions_start(struct af_server *server, struct af_error *err);
+void core_subscriptions_stop(struct af_server *server);
+/* One was made or dropped. */
+AF_MUST_CHECK enum af_status core_subscriptions_changed(struct af_server *server, struct af_error *err);
+struct core_subscriptions_seen {
+    size_t buckets, queued;         /* subscriptions that lead to a bucket; bytes on their way to the thread */
+};
+void core_subscriptions_see(struct af_server *server, struct core_subscriptions_seen *out);
+/* These points are durable in the bucket: sent on if somebody subscribed to it. Copies; never waits. */
+void core_subscriptions_offer(struct af_server *server, uint64_t bucket, const struct af_points *points);
+
+/* --- stats.c ----------------------------------------------------------------------------------------------------------------- */
+
+/* What SHOW STATS and /debug/vars tell, by module, then name: where InfluxDB has the same figure, under its name. */
+struct core_stat {
+    const char *module, *name;
+    uint64_t value;
+};
+enum { CORE_STATS_MAX = 48 };
+size_t core_stats(struct af_server *server, struct core_stat out[CORE_STATS_MAX]);
 
 /* --- ops.c, metrics.c -------------------------------------------------------------------------------------------------------- */
 

@@ -150,6 +150,7 @@ enum af_status af_house_store_open(const struct af_house_options *options, const
         return af_fail_nomem(err, "a data directory");
     af_mutex_init(&s->lock);
     s->base.ops = &house_ops;
+    s->base.caps = AF_STORE_CAN_FOLD | AF_STORE_CAN_SERIES;
     s->shard_ns = shard_ns;
     s->bucket = copy(bucket);
     s->org = org != NULL ? copy(org) : NULL;

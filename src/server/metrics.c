@@ -97,6 +97,25 @@ static void print_http(struct af_server *server, struct af_buf *out)
     counter(out, "afluxo_write_bad_lines_total", "Lines of line protocol that did not parse.", server->bad_lines);
 }
 
+static void print_queries(struct af_server *server, struct af_buf *out)
+{
+    struct af_query_counts counts;
+    af_query_list_counts(server->queries, &counts);
+    gauge(out, "afluxo_queries_running", "Queries at work.", counts.running);
+    counter(out, "afluxo_queries_done_total", "Queries of which every statement succeeded.", counts.done);
+    counter(out, "afluxo_queries_failed_total", "Queries of which a statement failed.", counts.failed);
+    counter(out, "afluxo_queries_killed_total", "Queries that were ended by KILL QUERY.", counts.killed);
+    counter(out, "afluxo_queries_refused_total", "Queries refused because as many ran as may.", counts.refused);
+    counter(out, "afluxo_continuous_queries_done_total", "Runs of continuous queries that succeeded.", server->continuous_done);
+    counter(out, "afluxo_continuous_queries_failed_total", "Runs of continuous queries that failed; the log has the words.",
+            server->continuous_failed);
+    counter(out, "afluxo_subscription_points_total", "Points that were sent on to subscribers.", server->subscription_points);
+    counter(out, "afluxo_subscription_failures_total", "Batches that a subscriber did not take; they are dropped.",
+            server->subscription_failed);
+    counter(out, "afluxo_subscription_dropped_points_total", "Points that found the queue to subscribers full.",
+            server->subscription_dropped);
+}
+
 static void print_engine_sizes(const struct af_tsm_stats_now *s, struct af_buf *out)
 {
     gauge(out, "afluxo_engine_buckets", "Buckets of the engine.", s->buckets);
@@ -136,6 +155,7 @@ void core_print_metrics(struct af_server *server, struct af_buf *out)
     print_requests(server, out);
     print_took(server, out);
     print_http(server, out);
+    print_queries(server, out);
     print_engine_sizes(&engine, out);
     print_engine_work(&engine, out);
 }

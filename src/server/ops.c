@@ -33,6 +33,12 @@ static void handle_ping(struct af_request *r)
     af_out_close(&out, '}');
 }
 
+/* The old name of it, which never had words. */
+static void handle_status(struct af_request *r)
+{
+    af_answer_none(r, 204);
+}
+
 static void handle_version(struct af_request *r)
 {
     struct af_out out = af_answer_json(r, 200);
@@ -129,37 +135,54 @@ static void handle_metrics(struct af_request *r)
     core_print_metrics(r->server, &r->answer->body);
 }
 
-/* What monitors of 1.x look at, with our figures. */
+/* What monitors of 1.x look at: an object for each module, as Go's expvar has them. `memstats` is what one of them will not do without. */
+static void print_module(struct af_out *out, const struct core_stat *stats, size_t count)
+{
+    af_out_open(out, stats[0].module, '{');
+    af_out_str(out, "name", stats[0].module);
+    af_out_open(out, "tags", '{');
+    af_out_close(out, '}');
+    af_out_open(out, "values", '{');
+    for (size_t i = 0; i < count; i++)
+        af_out_int(out, stats[i].name, stats[i].value <= INT64_MAX ? (int64_t)stats[i].value : INT64_MAX);
+    af_out_close(out, '}');
+    af_out_close(out, '}');
+}
+
+static void print_system(struct af_out *out, int64_t started_ns)
+{
+    int64_t now_ns = af_clock_now_ns();
+    af_out_open(out, "system", '{');
+    af_out_time(out, "currentTime", now_ns);
+    af_out_time(out, "started", started_ns);
+    af_out_int(out, "uptime", (now_ns - started_ns) / AF_NS_PER_S);
+    af_out_close(out, '}');
+    af_out_open(out, "cmdline", '[');
+    af_out_str(out, NULL, "afluxo");
+    af_out_close(out, ']');
+    af_out_open(out, "memstats", '{');
+    af_out_int(out, "Sys", (int64_t)af_memory_peak());
+    af_out_close(out, '}');
+}
+
 static void handle_vars(struct af_request *r)
 {
-    struct af_tsm_stats_now engine;
-    struct af_serve_stats http;
-    af_tsm_stats_get_now(r->house->engine, &engine);
-    af_serve_stats(r->server->http, &http);
+    struct core_stat stats[CORE_STATS_MAX];
+    size_t count = core_stats(r->server, stats);
     struct af_out out = af_answer_json(r, 200);
     af_out_open(&out, NULL, '{');
-    af_out_open(&out, "system", '{');
-    af_out_time(&out, "started", r->server->started_ns);
-    af_out_int(&out, "uptime", (af_clock_now_ns() - r->server->started_ns) / AF_NS_PER_S);
-    af_out_close(&out, '}');
-    af_out_open(&out, "httpd", '{');
-    af_out_int(&out, "req", (int64_t)http.requests);
-    af_out_int(&out, "reqActive", (int64_t)(http.queued + http.busy_workers));
-    af_out_int(&out, "pointsWrittenOK", (int64_t)engine.points_written);
-    af_out_int(&out, "pointsWrittenDropped", (int64_t)engine.points_dropped);
-    af_out_close(&out, '}');
-    af_out_open(&out, "tsm1", '{');
-    af_out_int(&out, "cacheBytes", (int64_t)engine.cache_bytes);
-    af_out_int(&out, "walBytes", (int64_t)engine.wal_bytes);
-    af_out_int(&out, "diskBytes", (int64_t)engine.file_bytes);
-    af_out_int(&out, "series", (int64_t)engine.series);
-    af_out_close(&out, '}');
+    print_system(&out, r->server->started_ns);
+    for (size_t i = 0, n; i < count; i += n) {
+        for (n = 1; i + n < count && strcmp(stats[i + n].module, stats[i].module) == 0; n++)
+            continue;
+        print_module(&out, &stats[i], n);
+    }
     af_out_close(&out, '}');
 }
 
 const struct af_route af_routes_ops[] = {
     { "GET", "/ping", AF_API_V1, AF_ACCESS_OPEN, handle_ping },
-    { "GET", "/status", AF_API_V1, AF_ACCESS_OPEN, handle_ping },
+    { "GET", "/status", AF_API_V1, AF_ACCESS_OPEN, handle_status },
     { "GET", "/api/v2/ping", AF_API_OPS, AF_ACCESS_OPEN, handle_ping },
     { "GET", "/health", AF_API_OPS, AF_ACCESS_OPEN, handle_health },
     { "GET", "/api/v2/health", AF_API_OPS, AF_ACCESS_OPEN, handle_health },

@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 static const struct af_route *const tables[] = {
-    af_routes_ops, af_routes_v1_write, af_routes_v1_query, af_routes_v2_write, af_routes_v2_delete, af_routes_v2_setup, af_routes_v2_orgs,
-    af_routes_v2_buckets, af_routes_v2_tokens, af_routes_v2_users, af_routes_v2_dbrps, af_routes_v2_misc, af_routes_v2_backup,
+    af_routes_ops, af_routes_v1_write, af_routes_v1_query, af_routes_v1_prom, af_routes_v2_write, af_routes_v2_delete,
+    af_routes_v2_query, af_routes_v2_setup, af_routes_v2_orgs, af_routes_v2_buckets,
+    af_routes_v2_tokens, af_routes_v2_users, af_routes_v2_dbrps, af_routes_v2_misc, af_routes_v2_backup,
 };
 
 static size_t segment_len(const char *text)

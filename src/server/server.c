@@ -32,7 +32,7 @@ enum request_class core_class_of(const char *path)
     } known[] = {
         { "/write", CLASS_WRITE }, { "/api/v2/write", CLASS_WRITE }, { "/query", CLASS_QUERY }, { "/api/v2/query", CLASS_QUERY },
         { "/ping", CLASS_OPS }, { "/health", CLASS_OPS }, { "/ready", CLASS_OPS }, { "/metrics", CLASS_OPS }, { "/version", CLASS_OPS },
-        { "/status", CLASS_OPS }, { "/debug/vars", CLASS_OPS },
+        { "/status", CLASS_OPS }, { "/debug/vars", CLASS_OPS }, { "/api/v1/prom/write", CLASS_WRITE }, { "/api/v1/prom/read", CLASS_QUERY },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(path, known[i].path) == 0)
@@ -323,6 +323,8 @@ static enum af_status start(struct af_server *server, struct af_arena *arena, co
     http.refused = on_refused;
     http.done = on_done;
     http.ctx = server;
+    AF_TRY(core_subscriptions_start(server, err));
+    AF_TRY(core_continuous_start(server, err));
     return af_serve_start(&http, &server->http, err);
 }
 
@@ -340,7 +342,8 @@ enum af_status af_server_start(const struct af_server_options *options, struct a
     af_mutex_init(&server->bucket_lock);
     af_mutex_init(&server->session_lock);
     af_mutex_init(&server->probe_lock);
-    enum af_status status = start(server, arena, out_token, err);
+    server->queries = af_query_list_new(options->queries_max);
+    enum af_status status = server->queries != NULL ? start(server, arena, out_token, err) : af_fail_nomem(err, "a server");
     if (status == AF_OK)
         *out = server;
     else
@@ -357,9 +360,12 @@ void af_server_stop(struct af_server *server, uint32_t grace_ms)
 {
     if (server == NULL)
         return;
+    core_continuous_stop(server);
     af_serve_stop(server->http, grace_ms);
+    core_subscriptions_stop(server);
     core_workers_free(server);
     core_sessions_free(server);
+    af_query_list_free(server->queries);
     af_mutex_done(&server->probe_lock);
     af_mutex_done(&server->session_lock);
     af_mutex_done(&server->bucket_lock);

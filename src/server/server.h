@@ -10,6 +10,7 @@
 #define AF_SERVER_SERVER_H
 #include "meta/meta.h"
 #include "net/serve.h"
+#include "query/query.h"
 #include "tsm/tsm.h"
 
 /* Directory, engine and catalogue together: what `serve`, `migrate --to DIR` and the administration commands open. Buckets of the catalogue
@@ -36,10 +37,20 @@ struct af_house *af_house_of_store(struct af_store *store); /* NULL: it is anoth
 /* Its bucket, made if `create`. */
 AF_MUST_CHECK enum af_status af_house_store_bucket(struct af_store *store, bool create, uint64_t *out_id, struct af_error *err);
 
+/* A query on a house that no server has: every statement of 1.x, by somebody who may everything. `request` needs text, database and wire
+ * only and lives, like the house, until af_query_close; `arena` is reset after that. */
+AF_MUST_CHECK enum af_status af_house_query_open(struct af_house *house, struct af_query_request *request, struct af_arena *arena,
+                                                 struct af_query **out, struct af_error *err);
+
 struct af_server_options {
     struct af_house *house;
     struct af_serve_options http;     /* address, port, TLS, limits; handlers are filled in */
     const char *version;              /* of the program, for /version and /health */
+    struct af_exec_limits query_limits;         /* of each query */
+    uint64_t query_timeout_ms;        /* 0: none */
+    uint64_t query_rows_max;          /* of an answer that is not chunked; 0: no limit */
+    unsigned queries_max;             /* at once; 0: no limit */
+    bool no_continuous;               /* continuous queries do not run by themselves */
     bool no_auth;                     /* only with a loopback address: AF_EINVAL otherwise */
     void (*log)(void *ctx, const char *line);   /* what happened, a JSON object a line: audit, slow requests, errors */
     void *ctx;

@@ -36,8 +36,9 @@ struct af_route {
     void (*handle)(struct af_request *request);
 };
 /* Ends with a NULL method. */
-extern const struct af_route af_routes_ops[], af_routes_v1_write[], af_routes_v1_query[], af_routes_v2_write[], af_routes_v2_delete[],
-    af_routes_v2_setup[], af_routes_v2_orgs[], af_routes_v2_buckets[], af_routes_v2_tokens[], af_routes_v2_users[], af_routes_v2_dbrps[],
+extern const struct af_route af_routes_ops[], af_routes_v1_write[], af_routes_v1_query[], af_routes_v1_prom[], af_routes_v2_write[],
+    af_routes_v2_delete[], af_routes_v2_query[], af_routes_v2_setup[], af_routes_v2_orgs[], af_routes_v2_buckets[], af_routes_v2_tokens[],
+    af_routes_v2_users[], af_routes_v2_dbrps[],
     af_routes_v2_misc[], af_routes_v2_backup[];
 
 /* --- credentials (auth.c) ---------------------------------------------------------------------------------------------------- */

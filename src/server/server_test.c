@@ -968,6 +968,100 @@ AF_TEST(server_deletes)
     close_world(w);
 }
 
+/* --- 1.x's statements about the server ------------------------------------------------------------------------------------------ */
+
+static const char *query(struct world *w, const char *token, const char *database, const char *text)
+{
+    char body[1000];
+    snprintf(body, sizeof body, "db=%s&q=%s", database, text); /* texts without % and & */
+    (void)ask(w, "POST", "/query", token, af_slice_of(body), "Content-Type: application/x-www-form-urlencoded");
+    return af_buf_cstr(&w->answer.body);
+}
+
+static void has(struct world *w, int line, const char *text, const char *part)
+{
+    if (strstr(query(w, w->operator_token, "db", text), part) == NULL)
+        af_test_failed(__FILE__, line, "%s: %s", text, af_buf_cstr(&w->answer.body));
+}
+#define HAS(w, text, part) has(w, __LINE__, text, part)
+
+AF_TEST(server_statistics)
+{
+    struct world *w = open_world();
+    AF_CHECK_INT(post(w, "/write?db=db", w->writes, "m v=1 1\nm v=2 2"), 204);
+    HAS(w, "SHOW STATS", "{\"name\":\"cq\",\"columns\":[\"queryFail\",\"queryOk\"],\"values\":[[0,0]]},{\"name\":\"engine\",\"columns\":");
+    HAS(w, "SHOW STATS FOR 'queryExecutor'", "\"series\":[{\"name\":\"queryExecutor\",\"columns\":[\"queriesActive\",\"queriesExecuted\","
+                                             "\"queriesFinished\"],\"values\":[[1,2,1]]}]}");
+    HAS(w, "SHOW STATS FOR 'indexes'", "{\"name\":\"indexes\",\"columns\":[\"memoryBytes\"],");
+    HAS(w, "SHOW STATS FOR 'nothing'", "[{\"statement_id\":0}]");
+    HAS(w, "SHOW DIAGNOSTICS", "{\"name\":\"build\",\"columns\":[\"Branch\",\"Build Time\",\"Commit\",\"Version\"],"
+                               "\"values\":[[\"\",\"\",\"\",\"1.8.10\"]]}");
+    HAS(w, "SHOW DIAGNOSTICS FOR 'system'", "\"series\":[{\"name\":\"system\",\"columns\":[\"currentTime\",\"started\",\"uptime\"]");
+    AF_CHECK(strstr(query(w, w->reads, "db", "SHOW STATS"), "not authorized") != NULL);
+    AF_CHECK_INT(ask(w, "GET", "/debug/vars", w->reads, AF_SLICE_LIT(""), NULL), 200);
+    const char *vars = af_buf_cstr(&w->answer.body);
+    AF_CHECK(strstr(vars, "{\"system\":{\"currentTime\":\"") != NULL && strstr(vars, "\"memstats\":{\"Sys\":") != NULL);
+    AF_CHECK(strstr(vars, "\"engine\":{\"name\":\"engine\",\"tags\":{},\"values\":{\"buckets\":4,") != NULL);
+    AF_CHECK(strstr(vars, "\"pointsWrittenOK\":2,") != NULL);
+    AF_CHECK_INT(ask(w, "GET", "/status", NULL, AF_SLICE_LIT(""), NULL), 204);
+    close_world(w);
+}
+
+AF_TEST(server_shards)
+{
+    struct world *w = open_world();
+    struct af_error err = { 0 };
+    struct af_tsm_shard_info *shards;
+    size_t count;
+    char want[500], drop[100];
+    AF_CHECK_INT(post(w, "/write?db=db&precision=s", w->writes, "m v=1 1577836800\nm v=2 1579046400"), 204);
+    AF_CHECK_OK(af_tsm_shards(w->house.engine, w->bucket, &w->arena, &shards, &count, &err), err);
+    AF_CHECK_INT(count, 2);
+    snprintf(want, sizeof want, "{\"name\":\"db\",\"columns\":[\"id\",\"database\",\"retention_policy\",\"shard_group\",\"start_time\","
+                                "\"end_time\",\"expiry_time\",\"owners\"],\"values\":[[%llu,\"db\",\"autogen\",%llu,"
+                                "\"2019-12-30T00:00:00Z\",\"2020-01-06T00:00:00Z\","
+                                "\"2020-01-06T00:00:00Z\",\"\"],",
+             (unsigned long long)shards[0].id, (unsigned long long)shards[0].id);
+    HAS(w, "SHOW SHARDS", want);
+    HAS(w, "SHOW SHARD GROUPS", "{\"name\":\"shard groups\",\"columns\":[\"id\",\"database\",\"retention_policy\",\"start_time\","
+                                "\"end_time\",\"expiry_time\"],\"values\":[[");
+    snprintf(drop, sizeof drop, "DROP SHARD %llu", (unsigned long long)shards[0].id);
+    AF_CHECK(strstr(query(w, w->all, "db", drop), "not authorized") != NULL);
+    HAS(w, drop, "[{\"statement_id\":0}]");
+    HAS(w, "DROP SHARD 999999", "[{\"statement_id\":0}]");
+    HAS(w, "SELECT * FROM m", "\"values\":[[\"2020-01-15T00:00:00Z\",2]]");
+    close_world(w);
+}
+
+AF_TEST(server_who_may_continuous_queries)
+{
+    static const char into[] = "CREATE CONTINUOUS QUERY q ON db BEGIN SELECT mean(v) INTO o FROM m GROUP BY time(1m) END";
+    struct world *w = open_world();
+    AF_CHECK(strstr(query(w, w->reads, "", into), "requires WRITE on db") != NULL);
+    AF_CHECK(strstr(query(w, w->writes, "", into), "requires READ on db") != NULL);
+    AF_CHECK(strstr(query(w, w->elsewhere, "", into), "requires WRITE on db") != NULL);
+    AF_CHECK(strstr(query(w, w->all, "", "CREATE CONTINUOUS QUERY q ON db BEGIN SELECT mean(v) INTO o FROM other..m GROUP BY time(1m) END"),
+                    "requires READ on other") != NULL);
+    AF_CHECK(strstr(query(w, w->all, "", "CREATE CONTINUOUS QUERY q ON db BEGIN SELECT mean(v) INTO short..o FROM m GROUP BY time(1m) END"),
+                    "requires WRITE on short") != NULL);
+    AF_CHECK(strstr(query(w, w->all, "", "CREATE CONTINUOUS QUERY q ON db BEGIN SELECT mean(v) INTO o FROM (SELECT v FROM other..m) "
+                                         "GROUP BY time(1m) END"), "requires READ on other") != NULL);
+    (void)query(w, w->all, "", into);
+    SAID(w, 200, "{\"results\":[{\"statement_id\":0}]}\n");
+    AF_CHECK(strstr(query(w, w->elsewhere, "", "SHOW CONTINUOUS QUERIES"), "CREATE") == NULL);
+    AF_CHECK(strstr(query(w, w->reads, "", "SHOW CONTINUOUS QUERIES"), "INTO db.autogen.o FROM db.autogen.m") != NULL);
+    AF_CHECK(strstr(query(w, w->reads, "", "DROP CONTINUOUS QUERY q ON db"), "requires WRITE on db") != NULL);
+    (void)query(w, w->writes, "", "DROP CONTINUOUS QUERY q ON db");
+    SAID(w, 200, "{\"results\":[{\"statement_id\":0}]}\n");
+    AF_CHECK(strstr(query(w, w->all, "", "CREATE SUBSCRIPTION s ON db.autogen DESTINATIONS ANY 'http://a:1'"), "admin privilege") != NULL);
+    AF_CHECK(strstr(query(w, w->all, "", "SHOW SUBSCRIPTIONS"), "admin privilege") != NULL);
+    AF_CHECK(strstr(query(w, w->reads, "", "SHOW QUERIES"), "admin privilege") != NULL); /* texts of others */
+    AF_CHECK(strstr(query(w, w->reads, "none", "SHOW QUERIES"), "admin privilege") != NULL);
+    AF_CHECK(strstr(query(w, w->reads, "db", "SHOW QUERIES"), "\"SHOW QUERIES\"") != NULL);
+    AF_CHECK(strstr(query(w, w->all, "db", "KILL QUERY 1"), "admin privilege") != NULL);
+    close_world(w);
+}
+
 /* --- odds and ends ----------------------------------------------------------------------------------------------------------- */
 
 AF_TEST(server_ops)

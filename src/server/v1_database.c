@@ -23,16 +23,6 @@ bool v1_can_see(const struct v1_run *run, const struct af_meta_bucket *b)
            af_principal_may(who, AF_ACTION_WRITE, "buckets", b->org, b->id);
 }
 
-const char *v1_database_of(const struct v1_run *run, const struct v1_statement *st)
-{
-    const char *database = st->database;
-    if (database == NULL && st->sources != NULL)
-        database = st->sources->database;
-    if (database == NULL)
-        database = run->database;
-    return database != NULL && database[0] != '\0' ? database : NULL;
-}
-
 static int by_age(const void *a, const void *b)
 {
     const struct v1_policy *x = a;
@@ -125,19 +115,19 @@ static enum af_status make_policy(struct v1_run *run, const char *database, cons
     return set_default(run, &made, err);
 }
 
-static enum af_status check_durations(const struct v1_statement *st, int64_t *shard_ns, struct af_error *err)
+static enum af_status check_durations(const struct af_ql_statement *st, int64_t *shard_ns, struct af_error *err)
 {
     const char *words;
     *shard_ns = st->shard_ns;
     return v2_retention_check(st->duration_ns, shard_ns, &words) ? AF_OK : af_fail(err, AF_EINVAL, "%s", words);
 }
 
-static bool is_same(const struct v1_policy *p, const struct v1_statement *st, int64_t shard_ns)
+static bool is_same(const struct v1_policy *p, const struct af_ql_statement *st, int64_t shard_ns)
 {
     return p->bucket.retention_ns == st->duration_ns && p->bucket.shard_ns == shard_ns;
 }
 
-static enum af_status create_database(struct v1_run *run, const struct v1_statement *st, struct af_error *err)
+static enum af_status create_database(struct v1_run *run, const struct af_ql_statement *st, struct af_error *err)
 {
     struct v1_policy *policies;
     size_t count;
@@ -169,7 +159,7 @@ static enum af_status drop_policy(struct v1_run *run, const struct v1_policy *p,
     return AF_OK;
 }
 
-static enum af_status drop_database(struct v1_run *run, const struct v1_statement *st, struct af_error *err)
+static enum af_status drop_database(struct v1_run *run, const struct af_ql_statement *st, struct af_error *err)
 {
     struct v1_policy *policies;
     size_t count;
@@ -246,49 +236,44 @@ static enum af_status list_databases(struct v1_run *run, struct entry **out, siz
     return AF_OK;
 }
 
+enum af_status v1_databases(struct v1_run *run, const char *const **out, size_t *out_count, struct af_error *err)
+{
+    struct entry *entries;
+    AF_TRY(list_databases(run, &entries, out_count, err));
+    const char **names = af_arena_zero(run->arena, *out_count + 1, sizeof *names);
+    if (names == NULL)
+        return af_fail_nomem(err, "databases");
+    for (size_t i = 0; i < *out_count; i++)
+        names[i] = entries[i].database;
+    *out = names;
+    return AF_OK;
+}
+
 static enum af_status show_databases(struct v1_run *run, struct af_error *err)
 {
     static const char *const columns[] = { "name" };
     struct entry *entries;
     size_t count;
     AF_TRY(list_databases(run, &entries, &count, err));
-    v1_series(run, "databases", 1, columns);
+    af_made_begin(run->made, "databases", 1, columns);
     for (size_t i = 0; i < count; i++) {
-        v1_row(run);
-        v1_cell_text(run, af_slice_of(entries[i].database));
-        v1_row_end(run);
-    }
-    v1_series_end(run);
-    return AF_OK;
-}
-
-/* There are none in any database. */
-static enum af_status show_continuous_queries(struct v1_run *run, struct af_error *err)
-{
-    static const char *const columns[] = { "name", "query" };
-    struct entry *entries;
-    size_t count;
-    AF_TRY(list_databases(run, &entries, &count, err));
-    for (size_t i = 0; i < count; i++) {
-        v1_series(run, entries[i].database, 2, columns);
-        v1_series_end(run);
+        af_made_cell(run->made, af_value_text(af_slice_of(entries[i].database)));
     }
     return AF_OK;
 }
 
-enum af_status v1_run_database(struct v1_run *run, const struct v1_statement *st, struct af_error *err)
+enum af_status v1_run_database(struct v1_run *run, const struct af_ql_statement *st, struct af_error *err)
 {
     switch (st->kind) {
-    case V1_CREATE_DATABASE: return create_database(run, st, err);
-    case V1_DROP_DATABASE: return drop_database(run, st, err);
-    case V1_SHOW_CONTINUOUS_QUERIES: return show_continuous_queries(run, err);
+    case AF_QL_CREATE_DATABASE: return create_database(run, st, err);
+    case AF_QL_DROP_DATABASE: return drop_database(run, st, err);
     default: return show_databases(run, err);
     }
 }
 
-/* --- policies ------------------------------------------------------------------------------------------------------------------------ */
+/* --- policies ----------------------------------------------------------------------------------------------------------------------- */
 
-static enum af_status create_policy(struct v1_run *run, const struct v1_statement *st, struct v1_policy *policies, size_t count,
+static enum af_status create_policy(struct v1_run *run, const struct af_ql_statement *st, struct v1_policy *policies, size_t count,
                                     struct af_error *err)
 {
     int64_t shard_ns;
@@ -305,7 +290,7 @@ static enum af_status create_policy(struct v1_run *run, const struct v1_statemen
     return make_policy(run, st->database, st->name, st->duration_ns, shard_ns, st->is_default, err);
 }
 
-static enum af_status alter_policy(struct v1_run *run, const struct v1_statement *st, struct v1_policy *policies, size_t count,
+static enum af_status alter_policy(struct v1_run *run, const struct af_ql_statement *st, struct v1_policy *policies, size_t count,
                                    struct af_error *err)
 {
     const char *words;
@@ -323,10 +308,31 @@ static enum af_status alter_policy(struct v1_run *run, const struct v1_statement
     return st->is_default ? set_default(run, p, err) : AF_OK;
 }
 
+const char *v1_duration_print(struct af_arena *arena, int64_t ns)
+{
+    int64_t s = ns / AF_NS_PER_S;
+    long long hours = s / 3600, minutes = s / 60 % 60, seconds = s % 60;
+    char fraction[16] = "";
+    if (ns % AF_NS_PER_S != 0) {
+        char *text = af_arena_printf(arena, ".%09lld", (long long)(ns % AF_NS_PER_S));
+        if (text == NULL)
+            return NULL;
+        size_t len = strlen(text);
+        while (len > 0 && text[len - 1] == '0')
+            len--;
+        memcpy(fraction, text, len);
+    }
+    if (hours != 0)
+        return af_arena_printf(arena, "%lldh%lldm%lld%ss", hours, minutes, seconds, fraction);
+    if (minutes != 0)
+        return af_arena_printf(arena, "%lldm%lld%ss", minutes, seconds, fraction);
+    return af_arena_printf(arena, "%lld%ss", seconds, fraction);
+}
+
 static enum af_status show_policies(struct v1_run *run, const struct v1_policy *policies, size_t count, struct af_error *err)
 {
     static const char *const columns[] = { "name", "duration", "shardGroupDuration", "replicaN", "default" };
-    v1_series(run, NULL, 5, columns);
+    af_made_begin(run->made, NULL, 5, columns);
     for (size_t i = 0; i < count; i++) {
         const char *duration = v1_duration_print(run->arena, policies[i].bucket.retention_ns);
         const char *shard = v1_duration_print(run->arena, policies[i].bucket.shard_ns);
@@ -334,19 +340,16 @@ static enum af_status show_policies(struct v1_run *run, const struct v1_policy *
             return af_fail_nomem(err, "retention policies");
         if (!v1_can_see(run, &policies[i].bucket))
             continue;
-        v1_row(run);
-        v1_cell_text(run, af_slice_of(policies[i].dbrp.policy));
-        v1_cell_text(run, af_slice_of(duration));
-        v1_cell_text(run, af_slice_of(shard));
-        v1_cell_int(run, 1);
-        v1_cell_bool(run, policies[i].dbrp.is_default);
-        v1_row_end(run);
+        af_made_cell(run->made, af_value_text(af_slice_of(policies[i].dbrp.policy)));
+        af_made_cell(run->made, af_value_text(af_slice_of(duration)));
+        af_made_cell(run->made, af_value_text(af_slice_of(shard)));
+        af_made_cell(run->made, af_value_i64(1));
+        af_made_cell(run->made, af_value_bool(policies[i].dbrp.is_default));
     }
-    v1_series_end(run);
     return AF_OK;
 }
 
-enum af_status v1_run_policy(struct v1_run *run, const struct v1_statement *st, struct af_error *err)
+enum af_status v1_run_policy(struct v1_run *run, const struct af_ql_statement *st, struct af_error *err)
 {
     struct v1_policy *policies;
     size_t count;
@@ -354,13 +357,13 @@ enum af_status v1_run_policy(struct v1_run *run, const struct v1_statement *st, 
     if (database == NULL)
         return af_fail(err, AF_EINVAL, "database name required");
     AF_TRY(v1_policies(run, database, &policies, &count, err));
-    if (st->kind == V1_DROP_POLICY) {
+    if (st->kind == AF_QL_DROP_POLICY) {
         const struct v1_policy *p = find_policy(policies, count, st->name);
         return p != NULL ? drop_policy(run, p, err) : AF_OK;
     }
     if (count == 0)
         return af_fail(err, AF_ENOTFOUND, "database not found: %s", database);
-    if (st->kind == V1_CREATE_POLICY)
+    if (st->kind == AF_QL_CREATE_POLICY)
         return create_policy(run, st, policies, count, err);
-    return st->kind == V1_ALTER_POLICY ? alter_policy(run, st, policies, count, err) : show_policies(run, policies, count, err);
+    return st->kind == AF_QL_ALTER_POLICY ? alter_policy(run, st, policies, count, err) : show_policies(run, policies, count, err);
 }

@@ -23,7 +23,8 @@ static enum af_status check_password(const char *password, struct af_error *err)
 }
 
 /* Made already, with the same password and rights: fine. */
-static enum af_status check_same(struct v1_run *run, const struct v1_statement *st, const struct af_meta_user *user, struct af_error *err)
+static enum af_status check_same(struct v1_run *run, const struct af_ql_statement *st, const struct af_meta_user *user,
+                                 struct af_error *err)
 {
     struct af_principal who = { 0 };
     struct af_error why = { 0 };
@@ -34,7 +35,7 @@ static enum af_status check_same(struct v1_run *run, const struct v1_statement *
     return is_same ? AF_OK : af_fail(err, AF_ECONFLICT, "user already exists");
 }
 
-static enum af_status create_user(struct v1_run *run, const struct v1_statement *st, struct af_error *err)
+static enum af_status create_user(struct v1_run *run, const struct af_ql_statement *st, struct af_error *err)
 {
     struct af_meta_user user = { .name = st->user, .is_active = true, .is_admin = st->is_admin };
     struct af_meta_user present;
@@ -67,20 +68,17 @@ static enum af_status show_users(struct v1_run *run, struct af_error *err)
     AF_TRY(af_meta_users(run->meta, &all, run->arena, &users, &count, err));
     if (count > 1)
         qsort(users, count, sizeof *users, by_age);
-    v1_series(run, NULL, 2, columns);
+    af_made_begin(run->made, NULL, 2, columns);
     for (size_t i = 0; i < count; i++) {
-        v1_row(run);
-        v1_cell_text(run, af_slice_of(users[i].name));
-        v1_cell_bool(run, users[i].is_admin);
-        v1_row_end(run);
+        af_made_cell(run->made, af_value_text(af_slice_of(users[i].name)));
+        af_made_cell(run->made, af_value_bool(users[i].is_admin));
     }
-    v1_series_end(run);
     return AF_OK;
 }
 
 /* --- grants ------------------------------------------------------------------------------------------------------------------------ */
 
-static enum af_status set_grant(struct v1_run *run, const struct v1_statement *st, const struct af_meta_user *user, struct af_error *err)
+static enum af_status set_grant(struct v1_run *run, const struct af_ql_statement *st, const struct af_meta_user *user, struct af_error *err)
 {
     struct af_meta_dbrp *dbrps = NULL;
     size_t dbrp_count = 0, count = 0;
@@ -88,8 +86,8 @@ static enum af_status set_grant(struct v1_run *run, const struct v1_statement *s
     AF_TRY(af_meta_dbrps(run->meta, run->org.id, st->database, run->arena, &dbrps, &dbrp_count, err));
     if (dbrp_count == 0)
         return af_fail(err, AF_ENOTFOUND, "database not found: %s", st->database);
-    unsigned grant = (unsigned)st->grant;
-    if (st->kind == V1_REVOKE) {
+    unsigned grant = (unsigned)st->privilege; /* the same bits */
+    if (st->kind == AF_QL_REVOKE) {
         AF_TRY(af_meta_grants(run->meta, user->id, run->arena, &granted, &count, err));
         unsigned has = AF_GRANT_NONE;
         for (size_t i = 0; i < count; i++)
@@ -111,50 +109,47 @@ static enum af_status show_grants(struct v1_run *run, const struct af_meta_user 
     struct af_meta_granted *granted = NULL;
     size_t count = 0;
     AF_TRY(af_meta_grants(run->meta, user->id, run->arena, &granted, &count, err));
-    v1_series(run, NULL, 2, columns);
+    af_made_begin(run->made, NULL, 2, columns);
     for (size_t i = 0; i < count; i++) {
         if (granted[i].org != run->org.id)
             continue;
-        v1_row(run);
-        v1_cell_text(run, af_slice_of(granted[i].database));
-        v1_cell_text(run, af_slice_of(grant_name(granted[i].grant)));
-        v1_row_end(run);
+        af_made_cell(run->made, af_value_text(af_slice_of(granted[i].database)));
+        af_made_cell(run->made, af_value_text(af_slice_of(grant_name(granted[i].grant))));
     }
-    v1_series_end(run);
     return AF_OK;
 }
 
-static enum af_status change_user(struct v1_run *run, const struct v1_statement *st, struct af_meta_user *user, struct af_error *err)
+static enum af_status change_user(struct v1_run *run, const struct af_ql_statement *st, struct af_meta_user *user, struct af_error *err)
 {
     switch (st->kind) {
-    case V1_DROP_USER: return af_meta_user_drop(run->meta, user->id, err);
-    case V1_SET_PASSWORD:
+    case AF_QL_DROP_USER: return af_meta_user_drop(run->meta, user->id, err);
+    case AF_QL_SET_PASSWORD:
         AF_TRY(check_password(st->password, err));
         AF_TRY(af_meta_user_password(run->meta, user->id, af_slice_of(st->password), err));
         core_sessions_end_of(run->request->server, user->id);
         return AF_OK;
-    case V1_GRANT:
-    case V1_REVOKE: return set_grant(run, st, user, err);
+    case AF_QL_GRANT:
+    case AF_QL_REVOKE: return set_grant(run, st, user, err);
     default: break;
     }
-    user->is_admin = st->kind == V1_GRANT_ADMIN;
+    user->is_admin = st->kind == AF_QL_GRANT_ADMIN;
     return af_meta_user_put(run->meta, user, false, err);
 }
 
-enum af_status v1_run_user(struct v1_run *run, const struct v1_statement *st, struct af_error *err)
+enum af_status v1_run_user(struct v1_run *run, const struct af_ql_statement *st, struct af_error *err)
 {
-    static const char *const names[] = { [V1_CREATE_USER] = "user created", [V1_DROP_USER] = "user deleted",
-                                         [V1_SET_PASSWORD] = "password changed",
-                                         [V1_GRANT] = "granted", [V1_GRANT_ADMIN] = "made admin", [V1_REVOKE] = "revoked",
-                                         [V1_REVOKE_ADMIN] = "admin no more" };
+    static const char *const names[] = { [AF_QL_CREATE_USER] = "user created", [AF_QL_DROP_USER] = "user deleted",
+                                         [AF_QL_SET_PASSWORD] = "password changed",
+                                         [AF_QL_GRANT] = "granted", [AF_QL_GRANT_ADMIN] = "made admin", [AF_QL_REVOKE] = "revoked",
+                                         [AF_QL_REVOKE_ADMIN] = "admin no more" };
     struct af_meta_user user;
-    if (st->kind == V1_SHOW_USERS)
+    if (st->kind == AF_QL_SHOW_USERS)
         return show_users(run, err);
-    if (st->kind == V1_CREATE_USER) {
+    if (st->kind == AF_QL_CREATE_USER) {
         AF_TRY(create_user(run, st, err));
     } else {
         AF_TRY(find_user(run, st->user, &user, err));
-        if (st->kind == V1_SHOW_GRANTS)
+        if (st->kind == AF_QL_SHOW_GRANTS)
             return show_grants(run, &user, err);
         AF_TRY(change_user(run, st, &user, err));
     }

@@ -38,7 +38,7 @@ static void no_target(struct af_request *r, uint64_t org, const char *database, 
         af_answer_fail(r, 404, "database not found: \"%s\"", database);
 }
 
-static bool find_target(struct af_request *r, struct af_meta_bucket *out)
+bool write_find_v1(struct af_request *r, enum af_action action, struct af_meta_bucket *out)
 {
     const char *database = af_serve_arg(r->http, "db");
     const char *policy = af_serve_arg(r->http, "rp");
@@ -55,10 +55,10 @@ static bool find_target(struct af_request *r, struct af_meta_bucket *out)
         no_target(r, org.id, database, policy);
     else if (status != AF_OK)
         af_answer_error(r, &err);
-    return status == AF_OK && af_request_may(r, AF_ACTION_WRITE, "buckets", org.id, out->id);
+    return status == AF_OK && af_request_may(r, action, "buckets", org.id, out->id);
 }
 
-static void answer(struct af_request *r, const struct write_result *result)
+void write_answer_v1(struct af_request *r, const struct write_result *result)
 {
     if (result->dropped > 0)
         af_answer_fail(r, 400, "partial write: %s dropped=%" PRIu64, result->drop_words, result->dropped);
@@ -77,7 +77,7 @@ static void handle_write(struct af_request *r)
     struct write_result result;
     struct af_slice body;
     struct af_error err = { 0 };
-    if (!find_target(r, &bucket) || !write_body(r, &body))
+    if (!write_find_v1(r, AF_ACTION_WRITE, &bucket) || !write_body(r, &body))
         return;
     if (body.len == 0) {
         af_answer_none(r, 204);
@@ -92,7 +92,7 @@ static void handle_write(struct af_request *r)
     else if (status != AF_OK)
         write_failed(r, &err);
     else
-        answer(r, &result);
+        write_answer_v1(r, &result);
 }
 
 const struct af_route af_routes_v1_write[] = {

@@ -133,7 +133,7 @@ static void answer_bucket(struct af_request *r, int http_status, const struct af
     v2_print_bucket(&out, NULL, bucket);
 }
 
-/* --- one: make, change, drop --------------------------------------------------------------------------------------------------------- */
+/* --- one: make, change, drop -------------------------------------------------------------------------------------------------------- */
 
 static bool read_new(struct af_request *r, struct af_meta_bucket *out)
 {

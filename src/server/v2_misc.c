@@ -135,7 +135,6 @@ const struct af_route af_routes_v2_misc[] = {
     { "GET", "/api/v2/config", AF_API_V2, AF_ACCESS_TOKEN, handle_config },
     { "GET", "/api/v2/query/suggestions", AF_API_V2, AF_ACCESS_TOKEN, handle_suggestions },
     { "GET", "/api/v2/query/suggestions/{}", AF_API_V2, AF_ACCESS_TOKEN, handle_suggestion },
-    { "POST", "/api/v2/query", AF_API_V2, AF_ACCESS_TOKEN, handle_flux },
     { "POST", "/api/v2/query/ast", AF_API_V2, AF_ACCESS_TOKEN, handle_flux },
     { "POST", "/api/v2/query/analyze", AF_API_V2, AF_ACCESS_TOKEN, handle_flux },
     NONE_OF("tasks"),

@@ -157,6 +157,7 @@ static enum af_status put_points(struct writing *w, const struct af_points *poin
     struct af_tsm_write write = { .bucket = w->target->bucket, .points = points, .arena = &w->worker->arena, .memo = w->worker->memo };
     AF_TRY(af_tsm_write(w->request->house->engine, &write, &verdict, err));
     note_verdict(w, points, &verdict);
+    core_subscriptions_offer(w->request->server, w->target->bucket, points);
     return AF_OK;
 }
 

@@ -26,6 +26,9 @@ AF_MUST_CHECK bool write_body(struct af_request *request, struct af_slice *out);
 /* A failure means that lines before it may have been kept: writing again is harmless. */
 AF_MUST_CHECK enum af_status write_lines(struct af_request *request, const struct write_target *target, struct af_slice body,
                                          struct write_result *out, struct af_error *err);
+/* 1.x's: the bucket that `db` and `rp` lead to, if the asker may. False: it is answered. */
+AF_MUST_CHECK bool write_find_v1(struct af_request *request, enum af_action action, struct af_meta_bucket *out);
+void write_answer_v1(struct af_request *request, const struct write_result *result);
 /* The engine or the disk refused: 503 with the reason and Retry-After, or what else the status says. */
 void write_failed(struct af_request *request, const struct af_error *err);
 #endif
