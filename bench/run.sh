@@ -139,3 +139,7 @@ fi
 echo
 echo "afluxo serve beside its peers:"
 python3 bench/server.py
+
+echo
+echo "queries beside its peers:"
+python3 bench/query.py

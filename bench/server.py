@@ -442,8 +442,9 @@ def main(args):
         migrate(size(20, 710), "2023-02-01" if QUICK else "2024-01-01", influxd)
 
 
-try:
-    main(sys.argv[1:])
-finally:
-    if QUICK:
-        shutil.rmtree(ROOT, ignore_errors=True)
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    finally:
+        if QUICK:
+            shutil.rmtree(ROOT, ignore_errors=True)

@@ -49,7 +49,7 @@ static double seconds(int64_t from_ns)
 
 static double run_sink(const struct af_lp_text *text, size_t puts)
 {
-    struct af_store store = { &ops, "nowhere" };
+    struct af_store store = { .ops = &ops, .name = "nowhere" };
     struct af_sink_options options = { .lanes = 1 };
     struct af_sink *sink;
     struct af_sink_unit *unit;

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -407,6 +408,206 @@ class Metrics(lib.Case):
         self.assertIn("\nafluxo_write_bad_lines_total 1\n", text)
         s.stop(self)
 
+
+def varint(n):
+    out = b""
+    n &= (1 << 64) - 1
+    while n >= 0x80:
+        out += bytes([n & 0x7f | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def series(labels, samples):
+    return field(1, b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in labels) +
+                 b"".join(field(2, b"\x09" + struct.pack("<d", v) + b"\x10" + varint(t)) for v, t in samples))
+
+
+def matchers(start, end, *list_):
+    return field(1, b"\x08" + varint(start) + b"\x10" + varint(end) +
+                 b"".join(field(3, b"\x08" + varint(kind) + field(2, k.encode()) + field(3, v.encode())) for k, kind, v in list_))
+
+
+def snappy(data):
+    """One block of literals."""
+    out = varint(len(data))
+    for i in range(0, len(data), 60):
+        out += bytes([len(data[i:i + 60]) - 1 << 2]) + data[i:i + 60]
+    return out
+
+
+def unsnappy(data):
+    at, n, shift = 0, 0, 0
+    while True:
+        n |= (data[at] & 0x7f) << shift
+        shift, at = shift + 7, at + 1
+        if data[at - 1] < 0x80:
+            break
+    out = bytearray()
+    while at < len(data):
+        tag = data[at]
+        at += 1
+        if tag & 3 == 0:
+            length = tag >> 2
+            if length >= 60:
+                size = length - 59
+                length = int.from_bytes(data[at:at + size], "little")
+                at += size
+            out += data[at:at + length + 1]
+            at += length + 1
+            continue
+        size = (1, 2, 4)[(tag & 3) - 1]
+        length = (tag >> 2 & 7) + 4 if size == 1 else (tag >> 2) + 1
+        offset = int.from_bytes(data[at:at + size], "little") | (tag >> 5 << 8 if size == 1 else 0)
+        at += size
+        for _ in range(length):
+            out.append(out[-offset])
+    assert len(out) == n
+    return bytes(out)
+
+
+class Prometheus(lib.Case):
+    """Remote write and remote read at 1.8's paths."""
+
+    def post(self, s, path, body, status):
+        c = s.connect()
+        c.request("POST", path, snappy(body), {"Authorization": "Token " + s.token, "Content-Encoding": "snappy",
+                                               "Content-Type": "application/x-protobuf"})
+        answer = c.getresponse()
+        got = answer.read()
+        c.close()
+        self.assertEqual(answer.status, status, got)
+        return got, answer.headers
+
+    def read(self, s, *list_, start=0, end=10**13):
+        got, headers = self.post(s, "/api/v1/prom/read?db=default", matchers(start, end, *list_), 200)
+        self.assertEqual((headers["Content-Type"], headers["Content-Encoding"]), ("application/x-protobuf", "snappy"))
+        return unsnappy(got)
+
+    def test_what_is_written_is_read(self):
+        s = Server(self, self.path("data"))
+        a = series([("__name__", "up"), ("instance", "a b,c=d"), ("job", "x")], [(1, 1000), (0.5, 2000)])
+        b = series([("Zone", "1"), ("__name__", "up"), ("job", "y")], [(2, 1500)])
+        c = series([("__name__", "http_total"), ("job", "x")], [(7, 1000)])
+        stale = series([("__name__", "gone")], [(float("nan"), 1000), (float("inf"), 2000)])
+        self.post(s, "/api/v1/prom/write?db=default", a + b + c + stale, 204)
+        self.assertEqual(self.read(s, ("__name__", 0, "up")), field(1, b + a))
+        self.assertEqual(self.read(s, ("__name__", 0, "up"), ("job", 0, "x")), field(1, a))
+        self.assertEqual(self.read(s, ("__name__", 2, "up|http_.*"), ("job", 1, "y")), field(1, c + a))
+        self.assertEqual(self.read(s, ("__name__", 3, "u"), ("job", 2, "[xy]")), field(1, c + b + a))
+        self.assertEqual(self.read(s, ("__name__", 0, "up"), ("Zone", 0, "")), field(1, a))  # has none
+        self.assertEqual(self.read(s, ("__name__", 0, "up"), start=1001, end=1500), field(1, b))  # both ends included
+        self.assertEqual(self.read(s, ("__name__", 0, "none")), field(1, b""))
+        self.assertEqual(s.ask("GET", "/query?db=default&epoch=ms&q=SELECT+value+FROM+up+WHERE+job='x'")[1],
+                         '{"results":[{"statement_id":0,"series":[{"name":"up","columns":["time","value"],"values":[[1000,1],[2000,0.5]]}]}]}\n')
+        self.assertEqual(s.write("plain,t=a value=3i 5000000"), 204)
+        self.assertEqual(self.read(s, ("__name__", 0, "plain")), field(1, series([("__name__", "plain"), ("t", "a")], [(3, 5)])))
+        s.stop(self)
+
+    def test_refusals(self):
+        s = Server(self, self.path("data"))
+        for path, body, status, words in (
+                ("write", b"", 400, "database is required"), ("write?db=x", b"", 404, 'database not found: \\"x\\"'),
+                ("write?db=default", b"\x0b\x0c", 400, "the body is no such message"),
+                ("read?db=x", matchers(0, 1, ("a", 0, "b")), 404, 'database not found: \\"x\\"'),
+                ("read?db=default", matchers(0, 1), 400, "expected matcher"),
+                ("read?db=default", b"", 400, "Prometheus read endpoint currently only supports one query at a time"),
+                ("read?db=default", matchers(0, 1, ("a", 2, "(")), 400, "error parsing regexp")):
+            with self.subTest(path=path, body=body):
+                self.assertIn(words, self.post(s, "/api/v1/prom/" + path, body, status)[0].decode())
+        c = s.connect()
+        for body in (b"", b"\xff\xff\xff\xff\x0f", b"\x05abc"):
+            c.request("POST", "/api/v1/prom/write?db=default", body, {"Authorization": "Token " + s.token})
+            answer = c.getresponse()
+            self.assertIn((answer.status, answer.read()), ((400, b'{"error":"snappy: corrupt input"}\n'), (413, b'{"error":"Request Entity Too Large"}\n')))
+        c.close()
+        s.stop(self)
+
+
+class Queries(lib.Case):
+    """SHOW QUERIES, KILL QUERY, and the limits that `serve` is given."""
+
+    POINTS = 400000
+
+    def fill(self, s):
+        lines = "".join(f"m,i={i % 10} v={i * 0.37} {i * 1000000000 + i % 10}\n" for i in range(self.POINTS))
+        self.assertEqual(s.write(lines.encode()), 204)
+
+    def begin(self, s, q="SELECT * FROM m"):
+        """A query whose answer nobody takes yet: it goes on until the connection's buffers are full."""
+        c = s.connect()
+        c.sock = None
+        c.connect()
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.request("GET", "/query?db=default&chunked=true&q=" + urllib.parse.quote(q), headers={"Authorization": "Token " + s.token})
+        return c
+
+    def query(self, s, q, **params):
+        return s.ask("POST", "/query?" + urllib.parse.urlencode(dict(params, q=q, db="default")))
+
+    def running(self, s):
+        results = json.loads(self.query(s, "SHOW QUERIES")[1])["results"]
+        return {row[1]: row for row in results[0]["series"][0]["values"]}
+
+    def test_kill_query(self):
+        s = Server(self, self.path("data"), binary=RELEASE)
+        self.fill(s)
+        c = self.begin(s)
+        for _ in range(100):
+            if "SELECT * FROM m" in self.running(s):
+                break
+            time.sleep(0.05)
+        row = self.running(s)["SELECT * FROM m"]
+        self.assertEqual((row[2], row[4]), ("default", "running"))
+        self.assertRegex(row[3], r"^[0-9.]+(ns|us|ms|s|\u00b5s)$")
+        self.assertEqual(self.query(s, f"KILL QUERY {row[0]}")[1], '{"results":[{"statement_id":0}]}\n')
+        self.assertIn("no such query id: 999999", self.query(s, "KILL QUERY 999999")[1])
+        text = c.getresponse().read().decode().splitlines()
+        self.assertEqual(json.loads(text[-1])["results"][0].get("error"), "query killed")
+        self.assertLess(len(text), self.POINTS / 10000)
+        c.close()
+        self.assertNotIn("SELECT * FROM m", self.running(s))
+        metrics = s.ask("GET", "/metrics")[1]
+        self.assertIn("\nafluxo_queries_killed_total 1\n", metrics)
+        self.assertIn("\nafluxo_queries_running 0\n", metrics)
+        s.stop(self)
+
+    def test_as_many_as_may(self):
+        s = Server(self, self.path("data"), "--max-queries", "1", binary=RELEASE)
+        self.fill(s)
+        c = self.begin(s)
+        time.sleep(0.5)
+        status, body, _ = self.query(s, "SELECT count(v) FROM m")
+        self.assertEqual((status, body), (429, '{"error":"max-concurrent-queries limit exceeded(1, 1)"}\n'))
+        self.assertIn("\nafluxo_queries_refused_total 1\n", s.ask("GET", "/metrics")[1])
+        c.close()  # who leaves ends the query
+        for _ in range(100):
+            if self.query(s, "SELECT count(v) FROM m")[0] == 200:
+                break
+            time.sleep(0.1)
+        self.assertEqual(self.query(s, "SELECT count(v) FROM m")[0], 200)
+        s.stop(self)
+
+    def test_limits(self):
+        for options, q, words in (
+                (("--query-series", "5"), "SELECT v FROM m", "5"), (("--query-points", "1000"), "SELECT max(v) FROM m WHERE v > 1", "1000"),
+                (("--query-memory", "1M"), "SELECT percentile(v, 50) FROM m", "1"), (("--query-timeout", "1ms"), "SELECT stddev(v) FROM m WHERE v > 1", "time")):
+            with self.subTest(options):
+                s = Server(self, self.path("data" + options[0]), *options, binary=RELEASE)
+                self.fill(s)
+                body = json.loads(self.query(s, q)[1])
+                self.assertIn(words, body["results"][0].get("error", "no error"))
+                s.stop(self)
+        s = Server(self, self.path("rows"), "--query-rows", "100", binary=RELEASE)
+        self.fill(s)
+        result = json.loads(self.query(s, "SELECT v FROM m")[1])["results"][0]
+        self.assertEqual(len(result["series"][0]["values"]), 100)
+        self.assertTrue(result["series"][0]["partial"])
+        s.stop(self)
 
 if __name__ == "__main__":
     unittest.main()
