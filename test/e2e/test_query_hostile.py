@@ -84,7 +84,7 @@ class Hostile(unittest.TestCase):
         self.ask("SELECT v FROM m LIMIT 1;" * 500)
         self.words("SELECT v FROM m WHERE host = '" + "a" * (2 << 20) + "'")
         self.words("SELECT \x00 FROM m")
-        self.words("SELECT v FROM m LIMIT 99999999999999999999")
+        self.ask("SELECT v FROM m LIMIT 99999999999999999999") # as InfluxDB reads it: the largest number
         self.ask("SELECT top(v, 9223372036854775807) FROM m LIMIT 1")
         self.ask("SELECT moving_average(v, 9223372036854775807) FROM m LIMIT 1")
         self.ask("SELECT holt_winters(mean(v), 1000000000, 4) FROM m WHERE time > 0 AND time < 2000s GROUP BY time(10s)")
