@@ -69,6 +69,26 @@ AF_TEST(join_keeps_the_last_value_within_the_group)
     feed_end(&f);
 }
 
+AF_TEST(join_keeps_the_last_value_where_there_is_null_too)
+{
+    struct feed f;
+    feed_begin(&f);
+    struct af_plan_join join = { .absent = AF_ABSENT_KEEP, .nulls_too = true };
+    for (f.rows_per_table = 1; f.rows_per_table <= 4; f.rows_per_table++) {
+        const struct af_node *in[2] = { feed_input(&f, "v:f s:s", left), feed_input(&f, "w:i", right) }, *node = NULL;
+        AF_CHECK_OK(af_plan_join(&f.fix.plan, in, 2, &join, &node, &f.fix.err), f.fix.err);
+        AF_CHECK_STR(feed_run(&f, node), "m host=a | 10 1 \"x\" 100\n"
+                                         "m host=a | 20 2 \"x\" 100\n"
+                                         "m host=a | 30 2 \"x\" 100\n"
+                                         "m host=a | 40 4 \"z\" 400\n"
+                                         "m host=b | 5 null null 500\n"
+                                         "m host=c | 10 5 \"c\" null\n");
+        AF_CHECK_OK(af_plan_join(&f.fix.plan, in + 1, 1, &join, &node, &f.fix.err), f.fix.err);
+        AF_CHECK_STR(feed_run(&f, node), "m host=a | 10 100\nm host=a | 30 100\nm host=a | 40 400\nm host=b | 5 500\n");
+    }
+    feed_end(&f);
+}
+
 AF_TEST(join_pairs_equal_times_in_order)
 {
     struct feed f;

@@ -55,6 +55,51 @@ AF_TEST(scan_tags_may_be_null)
     fix_end(&f);
 }
 
+AF_TEST(scan_chooses_series)
+{
+    static const struct {
+        uint64_t offset, count;
+        const char *text;
+    } cases[] = { /* host|a  host|b  region|s: by names first */
+        { 0, 1, "cpu host=a region=n | 10 1.5 3\ncpu host=a region=n | 20 2 null\n" },
+        { 1, 1, "cpu host= region=s | 20 9 null\n" },
+        { 0, 2, "cpu host= region=s | 20 9 null\ncpu host=a region=n | 10 1.5 3\ncpu host=a region=n | 20 2 null\n" },
+        { 1, 0, "cpu host= region=s | 20 9 null\n" },
+        { 2, 5, "" },
+        { 0, UINT64_MAX, "cpu host= region=s | 20 9 null\ncpu host=a region=n | 10 1.5 3\ncpu host=a region=n | 20 2 null\n" },
+    };
+    struct fix f;
+    fix_begin(&f, LINES);
+    struct af_predicate predicate = { .op = AF_PREDICATE_NOT_EQUAL, .tag = AF_SLICE_LIT("host"), .value = AF_SLICE_LIT("b") };
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        f.store->caps = i % 2 == 0 ? AF_STORE_CAN_SERIES : 0;
+        struct af_plan_scan scan = fix_scan_settings(&f, "cpu", "v:f w:i", "", "host region");
+        scan.predicate = &predicate;
+        scan.choice = (struct af_plan_choice){ true, scan.group, 2, cases[i / 2].offset, cases[i / 2].count };
+        AF_CHECK_STR(fix_run(&f, fix_scan_node(&f, &scan)), cases[i / 2].text);
+    }
+    fix_end(&f);
+}
+
+/* Of series without points in the range, of a tag that is not the only part of the group, without any tags, unordered. */
+AF_TEST(scan_chooses_series_by_other_tags)
+{
+    struct fix f;
+    fix_begin(&f, LINES);
+    f.store->caps = AF_STORE_CAN_SERIES;
+    struct af_plan_scan scan = fix_scan_settings(&f, "cpu", "v:f w:i", "", "host region");
+    scan.choice = (struct af_plan_choice){ true, scan.group, 1, 1, 2 }; /* none, a, b */
+    scan.start_ns = 16;
+    AF_CHECK_STR(fix_run(&f, fix_scan_node(&f, &scan)), "cpu host=a region=n | 20 2 null\n");
+    scan.choice = (struct af_plan_choice){ true, scan.group + 1, 1, 1, 2 }; /* none, n, s */
+    scan.unordered = true;
+    AF_CHECK_STR(fix_run(&f, fix_scan_node(&f, &scan)), "cpu host= region=s | 20 9 null\ncpu host=a region=n | 20 2 null\n");
+    scan.group_count = 0;
+    scan.choice = (struct af_plan_choice){ true, NULL, 0, 1, 1 };
+    AF_CHECK_STR(fix_run(&f, fix_scan_node(&f, &scan)), "");
+    fix_end(&f);
+}
+
 AF_TEST(scan_unescapes_tags)
 {
     struct fix f;

@@ -40,6 +40,12 @@ AF_TEST(fn_aggregates_by_hand)
     AF_CHECK_INT(of_f64(AF_FN_SUM_HLL, 5, v, NULL).i64, 4);
     /* trapezia of 10 ns: (4 + 3 + 4 + 9) / 2 * 10 ns in units of 1 s */
     AF_CHECK(fabs(of_f64(AF_FN_INTEGRAL, 5, v, NULL).f64 - 100e-9) < 1e-20);
+    struct af_fn_call from_50 = fix_call(AF_FN_INTEGRAL, AF_TYPE_F64);
+    from_50.params[0] = af_value_i64(1000000000), from_50.params[1] = af_value_i64(50), from_50.param_count = 2;
+    struct af_column column = fix_f64(v);
+    AF_CHECK_INT(fix_aggregate(&from_50, times, &column, 5, 5, &arena, NULL).type, AF_TYPE_NULL); /* the last point is where it begins */
+    const double with_nan[] = { 3, NAN, 5 };
+    AF_CHECK(isnan(of_f64(AF_FN_SPREAD, 3, with_nan, NULL).f64));
     int64_t time;
     AF_CHECK_F64(of_f64(AF_FN_FIRST, 5, v, &time).f64, 3);
     AF_CHECK_INT(time, 10);

@@ -63,6 +63,7 @@ AF_TEST(every_node_prints)
     settings.stop_ns = 1704153600000000000;
     settings.descending = true;
     settings.rows_hint = 7;
+    settings.choice = (struct af_plan_choice){ true, settings.group, 2, 1, 3 };
     settings.tags_null = true;
     settings.predicate = pf_or(&f, pf_equal(&f, "host", "a b"), pf_and(&f, pf_differs(&f, "region", ""), pf_matches(&f, "host", "x+")));
     const struct af_node *scan, *node, *other, *empty;
@@ -109,13 +110,13 @@ AF_TEST(every_node_prints)
         "                      filter greater(a, 1.5)\n"
         "                        scan db.rp cpu; fields a f64, n i64; tags or null host; "
         "from 2024-01-01T00:00:00Z to 2024-01-02T00:00:00Z; "
-        "where host = \"a b\" or (region != \"\" and host =~ /x+/); by host, region; descending; rows 7\n"
+        "where host = \"a b\" or (region != \"\" and host =~ /x+/); by host, region; series 1+3 by host, region; descending; rows 7\n"
         "            empty time time, derivative f64\n"
         "        aggregate last = last(a); time of the point; descending\n"
         "          map a, \"twice n\" = multiply(n, 2)\n"
         "            filter greater(a, 1.5)\n"
         "              scan db.rp cpu; fields a f64, n i64; tags or null host; from 2024-01-01T00:00:00Z to 2024-01-02T00:00:00Z; "
-        "where host = \"a b\" or (region != \"\" and host =~ /x+/); by host, region; descending; rows 7\n");
+        "where host = \"a b\" or (region != \"\" and host =~ /x+/); by host, region; series 1+3 by host, region; descending; rows 7\n");
     pf_end(&f);
 }
 
@@ -196,6 +197,11 @@ AF_TEST(nodes_that_do_not_fit)
     AF_CHECK_STR(f.err.message, "scan: a measurement and at least one field are needed");
     struct af_plan_scan unsorted = pf_scan_settings(&f, "a:f", "", "b a");
     AF_CHECK_FAILS(af_plan_scan(&f.plan, &unsorted, &out, &f.err), AF_EINVAL);
+    struct af_plan_scan chosen = pf_scan_settings(&f, "a:f", "host", "host");
+    const struct af_slice region = AF_SLICE_LIT("region");
+    chosen.choice = (struct af_plan_choice){ true, &region, 1, 0, 1 };
+    AF_CHECK_FAILS(af_plan_scan(&f.plan, &chosen, &out, &f.err), AF_EINVAL);
+    AF_CHECK_STR(f.err.message, "scan: series are chosen by \"region\", which is no part of the group, or out of order");
     AF_CHECK_FAILS(af_plan_filter(&f.plan, scan, pf_column(&f, scan, "a"), &out, &f.err), AF_EINVAL);
     AF_CHECK_STR(f.err.message, "filter: the expression is f64, not true or false");
 

@@ -172,6 +172,24 @@ AF_TEST(limits_of_branches_are_shared_where_all_rows_are_there)
     pf_end(&f);
 }
 
+/* What the offset leaves out is not what a null becomes. */
+AF_TEST(nulls_are_kept_from_behind_the_offset)
+{
+    struct pf f;
+    pf_begin(&f);
+    const struct af_node *scan = pf_scan(&f, "a:f b:f", "", ""), *in[2];
+    for (uint64_t offset = 0; offset < 2; offset++) {
+        for (size_t i = 0; i < 2; i++) {
+            in[i] = pf_fill_range(&f, pf_aggregate(&f, scan, i == 0 ? "mean:a" : "max:b", 10), "p", 10, 0, 1000);
+            AF_CHECK_OK(af_plan_limit(&f.plan, in[i], offset, 3, false, &in[i], &f.err), f.err);
+        }
+        struct af_plan_join keep = { .absent = AF_ABSENT_KEEP, .nulls_too = true };
+        AF_CHECK(pf_begins(pf_after(&f, pf_join(&f, in[0], in[1], &keep), rule_share_branches),
+                           offset == 0 ? "limit 3\n  fill mean previous, max previous" : "join absent or null: the last\n"));
+    }
+    pf_end(&f);
+}
+
 AF_TEST(branches_that_differ_stay)
 {
     struct pf f;
@@ -310,6 +328,21 @@ AF_TEST(filters_join_what_the_scan_has)
     settings.rows_hint = 5; /* the first five, of which some pass */
     AF_CHECK_OK(af_plan_scan(&f.plan, &settings, &scan, &f.err), f.err);
     AF_CHECK(pf_begins(pf_after(&f, pf_filter(&f, scan, filter_equal(&f, scan)), rule_filters_into_scans), "filter"));
+    pf_end(&f);
+}
+
+AF_TEST(chosen_series_are_left_alone)
+{
+    struct pf f;
+    pf_begin(&f);
+    struct af_plan_scan settings = pf_scan_settings(&f, "v:f", "host", "host");
+    settings.choice = (struct af_plan_choice){ true, settings.group, 1, 0, 1 };
+    const struct af_node *scan = NULL;
+    AF_CHECK_OK(af_plan_scan(&f.plan, &settings, &scan, &f.err), f.err);
+    AF_CHECK_STR(pf_after(&f, pf_filter(&f, scan, filter_and_field(&f, scan)), rule_filters_into_scans),
+                 "scan db.rp cpu; fields v f64; tags host; "
+                 "filter and(and(greater(v, 1.0), equal(host, \"a\")), greater(v, 2.0)); by host; series 0+1 by host\n");
+    AF_CHECK(pf_begins(pf_after(&f, pf_aggregate(&f, scan, "mean:v", 0), rule_folds), "aggregate"));
     pf_end(&f);
 }
 

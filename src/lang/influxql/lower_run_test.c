@@ -325,6 +325,93 @@ AF_TEST(selectors)
     CHECK_ANSWERS(answers);
 }
 
+AF_TEST(series_are_limited_as_the_index_has_them)
+{
+    static const struct answer answers[] = {
+        { "SELECT value FROM cpu GROUP BY host, region SLIMIT 1", /* host|c goes before host|region|a|x */
+          "cpu host=c region=: 30 4.5\n"
+          "cpu host=c region=: 85 0.5\n" },
+        { "SELECT value FROM cpu GROUP BY host, region SLIMIT 1 SOFFSET 1",
+          "cpu host=a region=x: 0 1\n"
+          "cpu host=a region=x: 20 3\n"
+          "cpu host=a region=x: 60 -2.5\n" },
+        { "SELECT total FROM cpu WHERE time < 20ns GROUP BY host SLIMIT 2 SOFFSET 1", /* c counts, without points there */
+          "cpu host=b: 10 20\n" },
+        { "SELECT value FROM cpu GROUP BY host ORDER BY time DESC LIMIT 1 SLIMIT 2",
+          "cpu host=b: 70 8\n"
+          "cpu host=a: 60 -2.5\n" },
+        { "SELECT value FROM cpu WHERE host = 'a' OR value > 4 GROUP BY host SLIMIT 1 SOFFSET 1",
+          "cpu host=b: 70 8\n" },
+        { "SELECT mean(value) FROM /./ GROUP BY host SLIMIT 1",
+          "cpu host=a: 0 0.5\n"
+          "mem host=a: 0 5\n" },
+        { "SELECT x FROM (SELECT max(value) AS x FROM cpu GROUP BY host SLIMIT 1)", /* counted by the groups of the outermost */
+          "cpu: 20 3\n"
+          "cpu: 30 4.5\n"
+          "cpu: 70 8\n" },
+        { "SELECT x FROM (SELECT max(value) AS x FROM cpu GROUP BY host SLIMIT 1) GROUP BY region SLIMIT 1",
+          "cpu region=: 30 4.5\n"
+          "cpu region=x: 20 3\n" },
+    };
+    CHECK_ANSWERS(answers);
+}
+
+AF_TEST(nulls_of_names_are_filled)
+{
+    static const struct answer answers[] = {
+        { "SELECT value, total, label FROM cpu fill(previous)",
+          "cpu: 0 1 10 'u'\n"
+          "cpu: 10 2 20 'u'\n"
+          "cpu: 20 3 -7 'v'\n"
+          "cpu: 30 4.5 -7 'v'\n"
+          "cpu: 40 4.5 5 'u'\n"
+          "cpu: 60 -2.5 5 'u'\n"
+          "cpu: 70 8 4 'u'\n"
+          "cpu: 85 0.5 1 'w'\n" },
+        { "SELECT value, total FROM cpu GROUP BY host fill(previous) LIMIT 2 OFFSET 1",
+          "cpu host=a: 20 3 -7\n"
+          "cpu host=a: 60 -2.5 -7\n"
+          "cpu host=b: 40 null 5\n"
+          "cpu host=b: 70 8 4\n"
+          "cpu host=c: 85 0.5 1\n" },
+        { "SELECT top(value, 2), label, total FROM cpu GROUP BY host fill(previous)",
+          "cpu host=a: 0 1 'u' 10\n"
+          "cpu host=a: 20 3 'v' -7\n"
+          "cpu host=b: 10 2 null 20\n"
+          "cpu host=b: 70 8 null 4\n"
+          "cpu host=c: 30 4.5 null null\n"
+          "cpu host=c: 85 0.5 'w' 1\n" },
+        { "SELECT last(total), label FROM cpu WHERE time >= 0 AND time < 90ns GROUP BY time(30ns) fill(previous) LIMIT 2 OFFSET 1",
+          "cpu: 30 5 'u'\n"
+          "cpu: 60 1 'w'\n" },
+    };
+    CHECK_ANSWERS(answers);
+}
+
+AF_TEST(names_that_are_nowhere)
+{
+    static const struct answer answers[] = {
+        { "SELECT max(value), spread(nosuch) FROM cpu", /* not alone, so the time is no point's */
+          "cpu: 0 8 null\n" },
+        { "SELECT nosuch FROM (SELECT max(value) FROM cpu)", "" },
+        { "SELECT nosuch, max FROM (SELECT max(value) FROM cpu)",
+          "cpu: 70 null 8\n" },
+    };
+    CHECK_ANSWERS(answers);
+}
+
+AF_TEST(integrals)
+{
+    static const struct answer answers[] = {
+        { "SELECT integral(total, 10ns) FROM cpu WHERE time >= 85ns", "" }, /* one point, where the range begins */
+        { "SELECT integral(total, 10ns) FROM cpu WHERE time >= 10ns AND time < 80ns",
+          "cpu: 10 18\n" },
+        { "SELECT integral(total, 10ns) FROM cpu WHERE time >= 1ns AND time <= 80ns ORDER BY time DESC",
+          "cpu: 81 -18\n" },
+    };
+    CHECK_ANSWERS(answers);
+}
+
 AF_TEST(transformations)
 {
     static const struct answer answers[] = {
