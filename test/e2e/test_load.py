@@ -266,7 +266,7 @@ def gzip_zeros(port, token, until):
     s = connect(port)
     send_all(s, [head(token, len(body), "Content-Encoding: gzip\r\n"), body])
     status = status_of(s)
-    assert status == 413, status
+    assert status in (413, 503), status  # too large, or too much beside what others send just now
 
 
 def one_line_of_a_gigabyte(port, token, until):
