@@ -4,6 +4,7 @@
  * Nodes are read-only, and one node may be the input of several. A rule therefore never changes a node but makes another one; rules_apply
  * puts these together, inputs first. What a rule is not sure of it leaves alone.
  */
+#include "base/limits.h"
 #include "plan/plan_int.h"
 
 enum af_status rules_on_input(struct rules *rules, const struct af_node *node, const struct af_node *input, const struct af_node **out,
@@ -237,6 +238,15 @@ enum af_status rule_limits_into_scans(struct rules *rules, const struct af_node 
 
 /* --- folds ------------------------------------------------------------------------------------------------------------------ */
 
+/* Windows that follow a clock are told to the store as a list of their edges: could that be too long? Not if the range is short, or they
+ * are hours. */
+static bool has_many_edges(const struct af_window *window, int64_t start_ns, int64_t stop_ns)
+{
+    if (window->every_ns == 0 || af_window_is_regular(window))
+        return false;
+    return ((uint64_t)stop_ns - (uint64_t)start_ns) / (uint64_t)window->every_ns >= AF_QUERY_WINDOWS_MAX - 2;
+}
+
 static bool can_fold(const struct rules *rules, const struct af_node *node)
 {
     if (node->kind != AF_NODE_AGGREGATE || node->inputs[0]->kind != AF_NODE_SCAN)
@@ -252,7 +262,7 @@ static bool can_fold(const struct rules *rules, const struct af_node *node)
     }
     int64_t start_ns = scan->start_ns > node->aggregate.start_ns ? scan->start_ns : node->aggregate.start_ns;
     int64_t stop_ns = scan->stop_ns < node->aggregate.stop_ns ? scan->stop_ns : node->aggregate.stop_ns;
-    return start_ns <= stop_ns;
+    return start_ns <= stop_ns && !has_many_edges(&node->aggregate.window, start_ns, stop_ns);
 }
 
 /* The fields that calls take, each once; calls take these. */

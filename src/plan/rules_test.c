@@ -371,6 +371,28 @@ AF_TEST(aggregates_over_scans_become_folds)
     pf_end(&f);
 }
 
+AF_TEST(windows_of_a_clock_fold_where_their_edges_can_be_listed)
+{
+    struct pf f;
+    pf_begin(&f);
+    struct af_plan_aggregate aggregate = { .window = { .every_ns = 70 * AF_NS_PER_S, .zone = { .kind = AF_ZONE_SAO_PAULO } },
+                                           .start_ns = INT64_MIN, .stop_ns = INT64_MAX, .call_count = 1 };
+    const struct af_node *scan = pf_scan(&f, "a:f", "", ""), *node = NULL;
+    aggregate.calls = pf_calls(&f, &scan->schema, "last:a", &aggregate.call_count);
+    AF_CHECK_OK(af_plan_aggregate(&f.plan, scan, &aggregate, &node, &f.err), f.err);
+    AF_CHECK(pf_begins(pf_after(&f, node, rule_folds), "aggregate"));
+    aggregate.start_ns = 0;
+    aggregate.stop_ns = 86400 * AF_NS_PER_S;
+    AF_CHECK_OK(af_plan_aggregate(&f.plan, scan, &aggregate, &node, &f.err), f.err);
+    AF_CHECK(pf_begins(pf_after(&f, node, rule_folds), "fold"));
+    aggregate.start_ns = INT64_MIN;
+    aggregate.stop_ns = INT64_MAX;
+    aggregate.window.every_ns = AF_NS_PER_DAY;
+    AF_CHECK_OK(af_plan_aggregate(&f.plan, scan, &aggregate, &node, &f.err), f.err);
+    AF_CHECK(pf_begins(pf_after(&f, node, rule_folds), "fold"));
+    pf_end(&f);
+}
+
 AF_TEST(what_no_store_folds_stays)
 {
     struct pf f;

@@ -4,6 +4,7 @@
  *
  *     INTO name | INTO db.rp.name | INTO db.rp.:MEASUREMENT (the name of each series)
  */
+#include "base/limits.h"
 #include "base/numbers.h"
 #include "data/points.h"
 #include "query/query_int.h"
@@ -215,13 +216,32 @@ enum af_status query_into(struct query *query, const struct af_ql_select *tree, 
     return status;
 }
 
+static enum af_status enter_list(const struct af_query_request *request, const struct af_ql_select *tree, struct query_running **out,
+                                 struct af_error *err)
+{
+    struct af_buf text;
+    if (request->list == NULL)
+        return AF_OK;
+    af_buf_init(&text, 2 * AF_SERVER_TEXT_BYTES_MAX);
+    af_ql_print_select(&text, tree);
+    enum af_status status = af_buf_check(&text, "a query's text", err);
+    if (status == AF_OK)
+        status = query_list_enter(request->list, af_buf_slice(&text), request->database, request->user, out, err);
+    af_buf_done(&text);
+    return status;
+}
+
 enum af_status af_query_into(const struct af_query_host *host, const struct af_ql_select *tree, const struct af_query_request *request,
                              uint64_t *out_written, struct af_error *err)
 {
     struct af_arena arena;
-    struct query query = { .host = host, .request = request, .arena = &arena };
+    struct query_running *running = NULL;
+    struct query query = { .host = host, .request = request, .arena = &arena, .deadline_mono_ns = query_deadline(request) };
+    AF_TRY(enter_list(request, tree, &running, err));
+    query.cancel = query_running_killed(running);
     af_arena_init(&arena, SIZE_MAX / 2);
     enum af_status status = query_into(&query, tree, out_written, err);
     af_arena_done(&arena);
+    query_list_leave(request->list, running, status != AF_OK);
     return status;
 }

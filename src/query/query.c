@@ -290,8 +290,7 @@ static enum af_status open_query(struct af_query *query, struct af_error *err)
     AF_TRY(af_wire_new(&request->wire, &query->out, &query->wire, err));
     AF_TRY(enter_list(query, err));
     query->work.cancel = query_running_killed(query->running);
-    if (request->timeout_ms != 0)
-        query->work.deadline_mono_ns = af_clock_mono_ns() + (int64_t)request->timeout_ms * 1000000;
+    query->work.deadline_mono_ns = query_deadline(request);
     if (query->first == NULL && request->wire.format == AF_WIRE_V1_JSON) { /* no statement: no results */
         if (!request->wire.chunked)
             af_buf_append_str(&query->out, "{}\n");

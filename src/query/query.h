@@ -83,12 +83,8 @@ bool af_query_failed(const struct af_query *query);
 const char *af_query_failure(const struct af_query *query); /* the words of the first that failed, as they stand in the answer; "": none */
 void af_query_close(struct af_query *query); /* NULL is fine */
 
-/* One SELECT as tables, for who works on with them (continuous queries, questions, tests). The stream owns what it needs. */
-AF_MUST_CHECK enum af_status af_query_select(const struct af_query_host *host, const struct af_ql_select *select,
-                                             const struct af_query_request *request, struct af_ql_lowered *out_lowered,
-                                             struct af_tables **out,
-                                             struct af_error *err);
-/* SELECT ... INTO: carried out, points written through the host; *out_written. */
+/* SELECT ... INTO: carried out, points written through the host; *out_written. With the request's timeout, and in its list while it
+ * runs. */
 AF_MUST_CHECK enum af_status af_query_into(const struct af_query_host *host, const struct af_ql_select *select,
                                            const struct af_query_request *request, uint64_t *out_written, struct af_error *err);
 

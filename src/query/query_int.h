@@ -52,6 +52,7 @@ struct query {
     const bool *cancel;                  /* killed */
     int64_t deadline_mono_ns;
 };
+int64_t query_deadline(const struct af_query_request *request); /* of one that begins now; 0: none */
 /* ON db, or the request's; AF_EINVAL "database name required". */
 AF_MUST_CHECK enum af_status query_database(const struct query *query, const struct af_ql_statement *statement, const char **out,
                                             struct af_error *err);

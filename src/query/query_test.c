@@ -487,6 +487,36 @@ AF_TEST(running_queries_are_listed_and_killed)
     end(&f);
 }
 
+/* What runs by itself (continuous queries) counts among those that run, too. */
+AF_TEST(into_without_an_answer_is_in_the_list)
+{
+    struct fix f;
+    struct af_query *query;
+    struct af_query_counts counts;
+    struct af_arena arena;
+    struct af_ql_statement *st;
+    uint64_t written = 9;
+    begin(&f, sample);
+    af_arena_init(&arena, SIZE_MAX / 2);
+    f.request.list = af_query_list_new(1);
+    f.request.text = AF_SLICE_LIT("SELECT usage FROM cpu");
+    AF_CHECK(f.request.list != NULL);
+    AF_CHECK_OK(af_ql_parse(AF_SLICE_LIT("SELECT usage INTO copy FROM cpu"), NULL, &arena, &st, &f.err), f.err);
+    AF_CHECK_OK(af_query_open(&f.one.host, &f.request, &query, &f.err), f.err);
+    AF_CHECK_FAILS(af_query_into(&f.one.host, st->select, &f.request, &written, &f.err), AF_EBUSY);
+    AF_CHECK_INT(written, 9);
+    af_query_close(query);
+    AF_CHECK_OK(af_query_into(&f.one.host, st->select, &f.request, &written, &f.err), f.err);
+    AF_CHECK_INT(written, 4);
+    af_query_list_counts(f.request.list, &counts);
+    AF_CHECK_INT(counts.running, 0);
+    AF_CHECK_INT(counts.done, 1);
+    AF_CHECK_INT(counts.refused, 1);
+    af_query_list_free(f.request.list);
+    af_arena_done(&arena);
+    end(&f);
+}
+
 /* --- memory --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Every statement at every allocation: it answers or fails, and nothing is lost (the sanitizer looks). */

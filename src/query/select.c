@@ -33,6 +33,11 @@ static void select_close(struct af_tables *tables)
 }
 static const struct af_tables_ops select_ops = { .next = select_next, .close = select_close };
 
+int64_t query_deadline(const struct af_query_request *request)
+{
+    return request->timeout_ms != 0 ? af_clock_mono_ns() + (int64_t)request->timeout_ms * 1000000 : 0;
+}
+
 /* --- the plan ------------------------------------------------------------------------------------------------------------------------- */
 
 static enum af_status improve(struct query_select *select, struct af_error *err)
@@ -124,20 +129,6 @@ struct af_tables *query_select_tables(struct query_select *select)
 const struct af_ql_lowered *query_select_lowered(const struct query_select *select)
 {
     return &select->lowered;
-}
-
-enum af_status af_query_select(const struct af_query_host *host, const struct af_ql_select *tree, const struct af_query_request *request,
-                               struct af_ql_lowered *out_lowered, struct af_tables **out, struct af_error *err)
-{
-    struct query_select *select;
-    struct query query = { .host = host, .request = request };
-    if (request->timeout_ms != 0)
-        query.deadline_mono_ns = af_clock_mono_ns() + (int64_t)request->timeout_ms * 1000000;
-    AF_TRY(query_select_open(&query, tree, false, &select, err));
-    if (out_lowered != NULL)
-        *out_lowered = select->lowered;
-    *out = &select->base;
-    return AF_OK;
 }
 
 /* --- EXPLAIN -------------------------------------------------------------------------------------------------------------------------- */

@@ -200,7 +200,8 @@ static enum af_status carry_out(struct core_continuous *cq, const struct af_meta
     v1_own_init(own, server, &org, arena, "continuous query");
     own->run.database = query->database;
     own->run.query = (struct af_query_request){ .database = query->database, .now_ns = now_ns, .limits = server->options.query_limits,
-                                                .timeout_ms = server->options.query_timeout_ms, .cancel = &cq->is_stopping, .workers = 1 };
+                                                .timeout_ms = server->options.query_timeout_ms, .cancel = &cq->is_stopping, .workers = 1,
+                                                .list = server->queries, .user = "continuous query" };
     return af_query_into(&own->run.host, select, &own->run.query, &written, err);
 }
 

@@ -22,18 +22,6 @@ static const struct wire_ops *ops_of(enum af_wire_format format)
     }
 }
 
-const char *af_wire_content_type(enum af_wire_format format)
-{
-    switch (format) {
-    case AF_WIRE_V1_CSV:
-    case AF_WIRE_CSV: return "text/csv";
-    case AF_WIRE_V1_MSGPACK: return "application/x-msgpack";
-    case AF_WIRE_TABLE: return "text/plain; charset=utf-8";
-    case AF_WIRE_ARROW: return "application/vnd.apache.arrow.stream";
-    default: return "application/json";
-    }
-}
-
 enum af_status af_wire_new(const struct af_wire_options *options, struct af_buf *out, struct af_wire **out_wire, struct af_error *err)
 {
     struct af_wire *wire = af_alloc_zero(1, sizeof *wire);

@@ -37,7 +37,6 @@ struct af_wire;
 AF_MUST_CHECK enum af_status af_wire_new(const struct af_wire_options *options, struct af_buf *out, struct af_wire **out_wire,
                                          struct af_error *err);
 void af_wire_free(struct af_wire *wire);
-const char *af_wire_content_type(enum af_wire_format format);
 
 /* What a statement says about itself beside tables. */
 struct af_wire_message {
