@@ -180,6 +180,20 @@ char *af_arena_copy(struct af_arena *arena, struct af_slice s)
     return ptr;
 }
 
+void *af_arena_more(struct af_arena *arena, void *items, size_t count, size_t *cap, size_t item_bytes)
+{
+    if (count < *cap)
+        return items;
+    const size_t more = *cap != 0 ? *cap * 2 : 16;
+    void *grown = more > *cap ? af_arena_array(arena, more, item_bytes) : NULL;
+    if (grown == NULL)
+        return NULL;
+    if (count != 0)
+        memcpy(grown, items, count * item_bytes);
+    *cap = more;
+    return grown;
+}
+
 char *af_arena_printf(struct af_arena *arena, const char *fmt, ...)
 {
     va_list args;

@@ -36,6 +36,11 @@ void *af_arena_zero(struct af_arena *arena, size_t count, size_t bytes);
 /* count * bytes, aligned to AF_ARENA_ALIGN and readable for AF_ARENA_ALIGN bytes past the end: for columns. */
 void *af_arena_array(struct af_arena *arena, size_t count, size_t bytes);
 
+/* Room for one more item in a list of the arena: `items` itself, or a copy of its `count` items with twice the room (*cap); what was before
+ * is
+ * left to the arena. NULL without memory: nothing has changed. A first list has items NULL and both numbers 0. */
+void *af_arena_more(struct af_arena *arena, void *items, size_t count, size_t *cap, size_t item_bytes);
+
 /* Copies, NUL-terminated. NULL without memory. */
 char *af_arena_copy(struct af_arena *arena, struct af_slice s);
 char *af_arena_printf(struct af_arena *arena, const char *fmt, ...) AF_PRINTF(2, 3);

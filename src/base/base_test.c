@@ -47,6 +47,25 @@ static void count_up(void *ctx)
     ++*(int *)ctx;
 }
 
+AF_TEST(arena_lists_grow_and_keep_what_they_have)
+{
+    struct af_arena arena;
+    uint32_t *items = NULL;
+    size_t cap = 0;
+    af_arena_init(&arena, 4096);
+    for (uint32_t i = 0; i < 200; i++) {
+        items = af_arena_more(&arena, items, i, &cap, sizeof *items);
+        AF_CHECK(items != NULL && i < cap);
+        items[i] = i;
+    }
+    for (uint32_t i = 0; i < 200; i++)
+        AF_CHECK_INT(items[i], i);
+    AF_CHECK_INT(cap, 256);
+    AF_CHECK(af_arena_more(&arena, items, 256, &cap, 100) == NULL);
+    AF_CHECK_INT(cap, 256);
+    af_arena_done(&arena);
+}
+
 AF_TEST(arena_reuses_its_chunks_and_runs_hooks)
 {
     struct af_arena arena;

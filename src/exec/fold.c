@@ -229,16 +229,10 @@ static enum af_status add_run(struct fold *fold, struct af_slice series_key, siz
 {
     const struct af_plan_scan *s = &settings(fold)->scan;
     struct af_arena *arena = &fold->mem.arena;
-    if (fold->run_count == fold->run_cap) {
-        size_t cap = fold->run_cap != 0 ? fold->run_cap * 2 : 64;
-        struct run *runs = af_arena_array(arena, cap, sizeof *runs);
-        if (runs == NULL)
-            return mem_fail(&fold->mem, cap * sizeof *runs, err);
-        if (fold->run_count != 0)
-            memcpy(runs, fold->runs, fold->run_count * sizeof *runs);
-        fold->runs = runs;
-        fold->run_cap = cap;
-    }
+    struct run *runs = af_arena_more(arena, fold->runs, fold->run_count, &fold->run_cap, sizeof *runs);
+    if (runs == NULL)
+        return mem_fail(&fold->mem, fold->run_count * sizeof *runs, err);
+    fold->runs = runs;
     const struct af_group_key *key = series_group_key(s->measurement, s->group, s->group_count, series_key, arena);
     if (key == NULL)
         return mem_fail(&fold->mem, series_key.len, err);

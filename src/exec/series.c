@@ -78,16 +78,10 @@ static enum af_status take_values(struct maker *m, struct candidate *item, struc
 static enum af_status add_key(struct maker *m, struct af_slice key, struct af_error *err)
 {
     struct series_set *set = m->set;
-    if (set->count == m->cap) {
-        size_t cap = m->cap != 0 ? m->cap * 2 : 256;
-        struct candidate *items = af_arena_array(&m->mem.arena, cap, sizeof *items);
-        if (items == NULL)
-            return fail(&m->mem, cap * sizeof *items, err);
-        if (set->count != 0)
-            memcpy(items, m->items, set->count * sizeof *items);
-        m->items = items;
-        m->cap = cap;
-    }
+    struct candidate *items = af_arena_more(&m->mem.arena, m->items, set->count, &m->cap, sizeof *items);
+    if (items == NULL)
+        return fail(&m->mem, set->count * sizeof *items, err);
+    m->items = items;
     char *own = af_arena_copy(&set->mem.arena, key);
     if (own == NULL)
         return fail(&set->mem, key.len, err);

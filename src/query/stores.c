@@ -6,26 +6,14 @@ static bool same_text(const char *a, const char *b)
     return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
 }
 
-static enum af_status grow(struct query_stores *stores, struct af_error *err)
-{
-    if (stores->count < stores->cap)
-        return AF_OK;
-    size_t cap = stores->cap == 0 ? 4 : stores->cap * 2;
-    struct query_store *grown = af_arena_zero(stores->arena, cap, sizeof *grown);
-    if (grown == NULL)
-        return af_arena_fail(stores->arena, cap * sizeof *grown, "a query", err);
-    if (stores->count != 0)
-        memcpy(grown, stores->items, stores->count * sizeof *grown);
-    stores->items = grown;
-    stores->cap = cap;
-    return AF_OK;
-}
-
 static enum af_status open_one(struct query_stores *stores, const char *database, const char *policy, bool is_write, struct af_error *err)
 {
     bool has_policy = policy != NULL && policy[0] != '\0';
-    AF_TRY(grow(stores, err));
-    struct query_store *item = &stores->items[stores->count];
+    struct query_store *items = af_arena_more(stores->arena, stores->items, stores->count, &stores->cap, sizeof *items);
+    if (items == NULL)
+        return af_fail_nomem(err, "a query");
+    stores->items = items;
+    struct query_store *item = &items[stores->count];
     item->database = af_arena_copy(stores->arena, af_slice_of(database));
     item->policy = af_arena_copy(stores->arena, af_slice_of(has_policy ? policy : ""));
     item->name = has_policy ? af_arena_printf(stores->arena, "%s.%s", database, policy) : item->database;

@@ -403,16 +403,10 @@ struct claims {
 static enum af_status add_claim(struct job *job, struct claims *claims, size_t row, size_t field, uint32_t target,
                                 struct af_error *err)
 {
-    if (claims->count == claims->cap) {
-        size_t cap = claims->cap == 0 ? 64 : claims->cap * 2;
-        struct claim *list = af_arena_alloc(job->arena, cap * sizeof *list);
-        if (list == NULL)
-            return af_arena_fail(job->arena, cap * sizeof *list, "a batch's fields", err);
-        if (claims->count > 0)
-            memcpy(list, claims->list, claims->count * sizeof *list);
-        claims->list = list;
-        claims->cap = cap;
-    }
+    struct claim *list = af_arena_more(job->arena, claims->list, claims->count, &claims->cap, sizeof *list);
+    if (list == NULL)
+        return af_arena_fail(job->arena, claims->count * sizeof *list, "a batch's fields", err);
+    claims->list = list;
     claims->list[claims->count++] = (struct claim){ (uint32_t)row, (uint32_t)field, target, AF_TYPE_NULL, NULL };
     return AF_OK;
 }

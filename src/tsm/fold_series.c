@@ -25,16 +25,10 @@ static bool is_due(const struct fold *fold, size_t column, enum fold_pass pass, 
 static struct fold_piece *next_piece(struct fold_worker *worker, size_t column)
 {
     struct fold_pieces *pieces = &worker->pieces[column];
-    if (pieces->count < pieces->cap)
-        return &pieces->list[pieces->count];
-    const size_t cap = pieces->cap == 0 ? 4 : pieces->cap * 2;
-    struct fold_piece *list = af_arena_alloc(&worker->arena, cap * sizeof *list);
+    struct fold_piece *list = af_arena_more(&worker->arena, pieces->list, pieces->count, &pieces->cap, sizeof *list);
     if (list == NULL)
         return NULL;
-    if (pieces->count != 0)
-        memcpy(list, pieces->list, pieces->count * sizeof *list);
     pieces->list = list;
-    pieces->cap = cap;
     return &list[pieces->count];
 }
 

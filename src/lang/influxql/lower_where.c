@@ -157,16 +157,10 @@ static enum af_status add_parts(struct lowering *lo, struct af_ql_expr *expr, st
             AF_TRY(add_parts(lo, chain[i], list, err));
         return AF_OK;
     }
-    if (list->count == list->cap) {
-        size_t cap = list->cap != 0 ? list->cap * 2 : 8;
-        struct af_ql_expr **items = af_arena_zero(lo->arena, cap, sizeof *items);
-        if (items == NULL)
-            return lower_nomem(lo, err);
-        if (list->count != 0)
-            memcpy(items, list->items, list->count * sizeof *items);
-        list->items = items;
-        list->cap = cap;
-    }
+    struct af_ql_expr **items = af_arena_more(lo->arena, list->items, list->count, &list->cap, sizeof *items);
+    if (items == NULL)
+        return lower_nomem(lo, err);
+    list->items = items;
     list->items[list->count++] = expr;
     return AF_OK;
 }

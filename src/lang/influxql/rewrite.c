@@ -13,17 +13,11 @@
 static enum af_status keep_place(struct lowering *lo, struct place *place, uint64_t hash, struct af_error *err)
 {
     size_t count = lo->places_by_name.count;
-    if (count == lo->places_cap) {
-        size_t cap = count != 0 ? count * 2 : 16;
-        struct place **places = af_arena_zero(lo->arena, cap, sizeof *places);
-        if (places == NULL)
-            return lower_nomem(lo, err);
-        if (count != 0)
-            memcpy(places, lo->places, count * sizeof *places);
-        lo->places = places;
-        lo->places_cap = cap;
-    }
-    lo->places[count] = place;
+    struct place **places = af_arena_more(lo->arena, lo->places, count, &lo->places_cap, sizeof *places);
+    if (places == NULL)
+        return lower_nomem(lo, err);
+    lo->places = places;
+    places[count] = place;
     return lookup_add(&lo->places_by_name, lo->arena, hash) ? AF_OK : lower_nomem(lo, err);
 }
 
@@ -143,16 +137,10 @@ struct known_list {
 static enum af_status known_add(struct lowering *lo, struct known_list *list, struct af_slice name, enum af_ql_cast type,
                                 struct af_error *err)
 {
-    if (list->count == list->cap) {
-        size_t cap = list->cap != 0 ? list->cap * 2 : 32;
-        struct known *items = af_arena_zero(lo->arena, cap, sizeof *items);
-        if (items == NULL)
-            return lower_nomem(lo, err);
-        if (list->count != 0)
-            memcpy(items, list->items, list->count * sizeof *items);
-        list->items = items;
-        list->cap = cap;
-    }
+    struct known *items = af_arena_more(lo->arena, list->items, list->count, &list->cap, sizeof *items);
+    if (items == NULL)
+        return lower_nomem(lo, err);
+    list->items = items;
     list->items[list->count++] = (struct known){ name, type };
     return AF_OK;
 }
@@ -248,16 +236,10 @@ struct field_list {
 };
 static enum af_status push_field(struct lowering *lo, struct field_list *list, struct af_ql_field field, struct af_error *err)
 {
-    if (list->count == list->cap) {
-        size_t cap = list->cap != 0 ? list->cap * 2 : 16;
-        struct af_ql_field *items = af_arena_zero(lo->arena, cap, sizeof *items);
-        if (items == NULL)
-            return lower_nomem(lo, err);
-        if (list->count != 0)
-            memcpy(items, list->items, list->count * sizeof *items);
-        list->items = items;
-        list->cap = cap;
-    }
+    struct af_ql_field *items = af_arena_more(lo->arena, list->items, list->count, &list->cap, sizeof *items);
+    if (items == NULL)
+        return lower_nomem(lo, err);
+    list->items = items;
     list->items[list->count++] = field;
     return AF_OK;
 }
