@@ -102,6 +102,7 @@ static const struct option options[] = {
     { "query-rows", 0, COUNT, AT(query_rows), "N", "most rows of an answer that is not chunked; no limit unless given", NULL },
     { "query-points", 0, COUNT, AT(query_points), "N", "most values that a query may read; no limit unless given", NULL },
     { "query-series", 0, COUNT, AT(query_series), "N", "most series that a query may look at; no limit unless given", NULL },
+    { "query-windows", 0, COUNT, AT(query_windows), "N", "most intervals of GROUP BY time() in a query; 16,777,216 unless given", NULL },
     { "max-queries", 0, COUNT, AT(max_queries), "N", "most queries at once; no limit unless given", NULL },
     { "start", 0, TEXT, AT(start), "TIME", "from this time on: 2024-01-31, 2024-01-31T12:00:00Z; the beginning unless given", NULL },
     { "stop", 0, TEXT, AT(stop), "TIME", "before this time; to the end unless given", NULL },

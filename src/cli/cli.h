@@ -43,7 +43,7 @@ struct af_cli {
     const char *data, *listen, *tls_cert, *tls_key;
     bool no_auth;
     uint64_t max_body;
-    uint64_t query_memory, query_timeout_ms, query_rows, query_points, query_series, max_queries;
+    uint64_t query_memory, query_timeout_ms, query_rows, query_points, query_series, query_windows, max_queries;
     /* wholes: backup, restore, export, bulkload, tsm */
     const char *start, *stop, *new_bucket, *rpc, *form;
     bool repair;

@@ -55,7 +55,7 @@ const struct af_cli_command af_cli_commands[] = {
     { "generate", "ons --out DIR", "make ONS-shaped Parquet files, the same for the same seed",
       "out from to plants step seed codec bad-rows-every " COMMON, NULL, af_cli_generate },
     { "serve", "[--data DIR]", "be a server: InfluxDB's 1.x and 2.x APIs over a data directory",
-      "data listen tls-cert tls-key no-auth memory max-body query-memory query-timeout query-rows query-points query-series "
+      "data listen tls-cert tls-key no-auth memory max-body query-memory query-timeout query-rows query-points query-series query-windows "
       "max-queries " COMMON,
       "The first start makes an organisation, a bucket and an operator token, printed once and kept in DIR/operator-token, readable by the "
       "owner alone. SIGTERM and SIGINT end it after the requests at work.\n\nFor example:\nafluxo serve --data ./demo-data --listen "

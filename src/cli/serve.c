@@ -61,7 +61,7 @@ static void forget_address(const char *dir)
 static void limit_queries(const struct af_cli *cli, struct af_server_options *out)
 {
     out->query_limits = (struct af_exec_limits){ .bytes_max = (size_t)cli->query_memory, .points_max = cli->query_points,
-                                                 .series_max = cli->query_series };
+                                                 .series_max = cli->query_series, .windows_max = cli->query_windows };
     out->query_timeout_ms = cli->query_timeout_ms;
     out->query_rows_max = cli->query_rows;
     out->queries_max = cli->max_queries < UINT32_MAX ? (unsigned)cli->max_queries : 0;

@@ -595,6 +595,7 @@ class Queries(lib.Case):
     def test_limits(self):
         for options, q, words in (
                 (("--query-series", "5"), "SELECT v FROM m", "5"), (("--query-points", "1000"), "SELECT max(v) FROM m WHERE v > 1", "1000"),
+                (("--query-windows", "10"), "SELECT count(v) FROM m WHERE time >= 0 AND time < 1h GROUP BY time(1m)", "max-select-buckets limit exceeded: (60/10)"),
                 (("--query-memory", "1M"), "SELECT percentile(v, 50) FROM m", "1"), (("--query-timeout", "1ms"), "SELECT stddev(v) FROM m WHERE v > 1", "time")):
             with self.subTest(options):
                 s = Server(self, self.path("data" + options[0]), *options, binary=RELEASE)
