@@ -15,7 +15,7 @@ DIRS ?= $(patsubst src/%/,%,$(sort $(dir $(shell find src -name '*.c'))))
 Q = $(if $(V),,@)
 say = @$(if $(V),true,echo "  $(1)")
 
-LIBS = -lcurl -lmicrohttpd -lsqlite3 -lcrypto -lcrypt -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -lyajl -lxxhash -lpcre2-8 -lpthread -lm
+LIBS = -lcurl -lmicrohttpd -lsqlite3 -lcrypto -lcrypt -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -ldeflate -lyaml -lyajl -lexpat -lxxhash -lpcre2-8 -lpthread -lm
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Werror
 CBASE = -std=c17 -D_GNU_SOURCE $(WARN) -Isrc -I. -fno-strict-aliasing -MMD -MP
 # gcc's -Wmaybe-uninitialized is a guess that -O3's inlining makes worse; the test build (-O1) keeps it, clang has its exact kin.

@@ -7,11 +7,11 @@ npm=""
 for group in "$@"; do
     case $group in
     core) packages="$packages gcc make libc6-dev libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev libdeflate-dev
-                    libyaml-dev libyajl-dev libxxhash-dev libpcre2-dev tzdata libmicrohttpd-dev libsqlite3-dev libssl-dev" ;;
+                    libyaml-dev libyajl-dev libexpat1-dev libxxhash-dev libpcre2-dev tzdata libmicrohttpd-dev libsqlite3-dev libssl-dev" ;;
     influxdb) packages="$packages influxdb influxdb-client curl ca-certificates" ;;
     test) packages="$packages python3 openssl" ;;
     fuzz) packages="$packages clang-14 libclang-rt-14-dev" ;;
-    extra) packages="$packages python3 python3-venv python3-influxdb clang-14"; pip="pyarrow duckdb pandas influxdb-client"
+    extra) packages="$packages python3 python3-venv python3-influxdb clang-14"; pip="pyarrow duckdb pandas influxdb-client boto3 moto[server]"
            command -v npm >/dev/null || packages="$packages nodejs npm"
            npm="@influxdata/influxdb-client @influxdata/influxdb-client-apis influx" ;;
     bench) packages="$packages victoria-metrics" ;;

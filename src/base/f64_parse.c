@@ -417,7 +417,7 @@ static const char *scan_generally(const char *ptr, const char *end, double *out)
  *     0 0 0 0 0 0 0 0 2 7 3 . 1 5 0      loaded; `others` has a bit at the point
  *     0 0 0 0 0 0 0 0 0 2 7 3 1 5 0      w = 273150, decimals = 3
  */
-enum { CELL_SHORT_MIN = 4, CELL_SHORT_MAX = 16, CELL_MAX = 24 };
+enum { CELL_SHORT_MIN = 4, CELL_SHORT_MAX = 16, CELL_LONG_MAX = 20 };
 
 struct cell {
     uint64_t w;
@@ -499,29 +499,37 @@ static inline bool parse_short_cell(__m128i bytes, struct cell *out)
     return others == points_in(bytes) && (others & (others - 1)) == 0;
 }
 
-/* 17 to 24 bytes. False also where 64 bits do not hold w. */
+/*
+ * 17 to 20 bytes: the sixteen digits before and behind the point, and up to three that are left. A point must be among the first sixteen
+ * bytes. Sixteen bytes from `at` and sixteen from the next byte on differ in nothing but what the point moves:
+ *
+ *     1 2 3 . 4 5 6 7 8 9 0 1 2 3 4 5 | 6 7      from `at`
+ *     2 3 . 4 5 6 7 8 9 0 1 2 3 4 5 6 | 7        from at + 1
+ *     1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 | 7        before the point the one, from it on the other
+ */
 static inline bool parse_long_cell(const char *at, const char *end, struct cell *out)
 {
-    uint64_t top = (af_load8(at) ^ AF_ASCII_ZEROS) << (8 * (CELL_MAX - (end - at)));
-    __m128i first = _mm_cvtsi64_si128((int64_t)top);
-    __m128i rest = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(end - 16)), _mm_set1_epi8('0'));
-    unsigned others = others_in(first) | others_in(rest) << 8;
-    unsigned points = points_in(first) | points_in(rest) << 8;
-    unsigned behind = 24 - (((unsigned)__builtin_ctz(others | 1U << 31) + 1) & 31); /* without a point 24 */
-    const unsigned char *masks = find_masks(behind);
-    __m128i moved = _mm_or_si128(_mm_slli_si128(rest, 1), _mm_srli_si128(first, 7));
-    uint64_t mask = af_load8(masks);
-    top = af_join_digits8((mask & top << 8) | (~mask & top));
-    out->w = top * (UINT64_C(100000000) * 100000000) + join_digits16(blend(masks + 8, moved, rest));
-    out->decimals = others != 0 ? behind : 0;
-    return others == points && (others & (others - 1)) == 0 && top < UINT64_MAX / 100000000 / 100000000;
+    static const unsigned char masks[32] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+    size_t left = (size_t)(end - at) - 17;
+    __m128i from_here = _mm_loadu_si128((const __m128i *)at);
+    __m128i from_next = _mm_loadu_si128((const __m128i *)(at + 1));
+    unsigned point = (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(from_here, _mm_set1_epi8('.'))) | 1U << 16);
+    __m128i digits = _mm_xor_si128(blend(masks + 16 - point, from_here, from_next), _mm_set1_epi8('0'));
+
+    uint64_t last = (load4(end - 4) ^ (AF_ASCII_ZEROS >> 32)) & UINT64_MAX << (32 - 8 * left);
+    uint64_t others = others_in(digits) | (((last + (LOW_BITS7 - 9 * ONES)) | last) & 0x80808080);
+    last = (last * 10 + (last >> 8)) & 0xff00ff; /* 0 a, b c */
+    last = last * (100 << 16 | 1) >> 16 & 0xffff;
+    out->w = join_digits16(digits) * af_u64_pow10[left] + last;
+    out->decimals = 16 + left - point;
+    return others == 0 && point < 16;
 }
 
 static inline bool parse_cell(const char *at, const char *end, struct cell *out)
 {
     int64_t len = end - at;
     if (len > CELL_SHORT_MAX)
-        return len <= CELL_MAX && parse_long_cell(at, end, out);
+        return len <= CELL_LONG_MAX && parse_long_cell(at, end, out);
     return len > 0 && parse_short_cell(len < CELL_SHORT_MIN ? load_tiny(at, end) : load_short(at, (size_t)len), out);
 }
 
@@ -531,32 +539,49 @@ static inline double short_value(const struct cell *cell)
     return (double)(int64_t)cell->w / af_f64_pow10[cell->decimals];
 }
 
-/* `scale` for 0 < w and -24 < q < 0: never exact, so that what is kept rounds up from half on; no subnormal number, no infinity. */
+/*
+ * 10^-n for n <= 19: the upper 64 bits, and the biased exponent of the product with a w whose highest bit is set, less one.
+ * Never exact but for n = 0, which is not asked for.
+ */
+struct inverse {
+    uint64_t hi;
+    uint64_t biased;
+};
+#define INVERSE(log2, hi) { UINT64_C(hi), (log2) + 63 + 1022 }
+static const struct inverse inverses[20] = {
+    INVERSE(0, 0x8000000000000000),   INVERSE(-4, 0xcccccccccccccccc),  INVERSE(-7, 0xa3d70a3d70a3d70a),  INVERSE(-10, 0x83126e978d4fdf3b),
+    INVERSE(-14, 0xd1b71758e219652b), INVERSE(-17, 0xa7c5ac471b478423), INVERSE(-20, 0x8637bd05af6c69b5), INVERSE(-24, 0xd6bf94d5e57a42bc),
+    INVERSE(-27, 0xabcc77118461cefc), INVERSE(-30, 0x89705f4136b4a597), INVERSE(-34, 0xdbe6fecebdedd5be), INVERSE(-37, 0xafebff0bcb24aafe),
+    INVERSE(-40, 0x8cbccc096f5088cb), INVERSE(-44, 0xe12e13424bb40e13), INVERSE(-47, 0xb424dc35095cd80f), INVERSE(-50, 0x901d7cf73ab0acd9),
+    INVERSE(-54, 0xe69594bec44de15b), INVERSE(-57, 0xb877aa3236a4b449), INVERSE(-60, 0x9392ee8e921d5d07), INVERSE(-64, 0xec1e4a7db69561a5),
+};
+
+/*
+ * w * 10^-n for 0 < n, by one product. In units of `hi` the true one is above hi and below hi + 2, so that what is rounded changes at most
+ * where hi ends in nine ones: there, and at a tie, which looks like that, false. Ties aside half and more rounds up. No subnormal number
+ * and no infinity can come out.
+ */
 static inline bool long_value(const struct cell *cell, double *out)
 {
-    int64_t q = 0 - (int64_t)cell->decimals;
-    if (cell->w == 0 || q == 0 || !af_pow10_is_ready())
+    const struct inverse *inverse = &inverses[cell->decimals];
+    if (cell->w == 0)
         return false;
-    struct af_pow10 power = af_pow10_entries[q - AF_POW10_MIN];
     unsigned zeros = (unsigned)__builtin_clzll(cell->w);
-    uint64_t unused, middle;
-    uint64_t carry = af_mul128(power.lo, cell->w << zeros, &unused);
-    uint64_t hi = af_mul128(power.hi, cell->w << zeros, &middle);
-    hi += __builtin_add_overflow(middle, carry, &middle);
+    uint64_t unused;
+    uint64_t hi = af_mul128(inverse->hi, cell->w << zeros, &unused);
     uint64_t is_high = hi >> 63;
     uint64_t kept = ((hi >> (9 + is_high)) + 1) >> 1;
-    uint64_t biased = (uint64_t)(af_pow10_log2(q) + 63 + 1023) + is_high - zeros;
-    uint64_t bits = ((biased - 1) << 52) + kept; /* the 53rd bit of `kept` counts one up */
+    uint64_t bits = ((inverse->biased + is_high - zeros) << 52) + kept; /* the 53rd bit of `kept` counts one up */
     memcpy(out, &bits, sizeof bits);
-    return middle != UINT64_MAX;
+    return (hi & 0x1ff) != 0x1ff;
 }
 
-/* 17 to 24 digits and a point. False: ask the general way. */
+/* 17 to 20 bytes with a point. False: ask the general way. */
 static inline bool convert_long(const char *at, const char *end, bool is_negative, double *out)
 {
     struct cell cell;
     double value;
-    if (end - at > CELL_MAX || !parse_long_cell(at, end, &cell) || !long_value(&cell, &value))
+    if (end - at > CELL_LONG_MAX || !parse_long_cell(at, end, &cell) || !long_value(&cell, &value))
         return false;
     *out = with_sign(value, is_negative);
     return true;

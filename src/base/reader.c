@@ -33,6 +33,12 @@ static void memory_close(struct af_reader *reader)
 
 void af_reader_from_memory(struct af_reader *out, const char *name, const void *bytes, size_t len)
 {
-    static const struct af_reader_ops ops = { memory_read_at, memory_close };
+    static const struct af_reader_ops ops = { .read_at = memory_read_at, .close = memory_close };
     *out = (struct af_reader){ .ops = &ops, .name = name, .size = len, .bytes = bytes };
+}
+
+void af_reader_will_need(struct af_reader *reader, const struct af_range *ranges, size_t count)
+{
+    if (reader->ops->will_need != NULL && count != 0)
+        reader->ops->will_need(reader, ranges, count);
 }

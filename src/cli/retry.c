@@ -59,7 +59,7 @@ static void origin_done(struct origin *o)
 static void open_file(struct origin *o)
 {
     const char *const args[] = { o->file };
-    if (af_path_kind(o->file) != AF_PATH_FILE || af_source_list_make(args, 1, &o->list, NULL) != AF_OK)
+    if (af_path_kind(o->file) != AF_PATH_FILE || af_source_list_make(args, 1, NULL, &o->list, NULL) != AF_OK)
         return;
     if (o->list.items[0].format == AF_SOURCE_LP || af_table_open(&o->list.items[0], &o->table, NULL) != AF_OK)
         o->table = NULL; /* a row still has its JSON */

@@ -313,7 +313,7 @@ enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *ou
     *out = (struct af_cli_sources){ 0 };
     if (cli->arg_count == 0)
         return af_fail(err, AF_EINVAL, "which files? Name at least one SOURCE: a file, a directory or a quoted glob");
-    AF_TRY(af_source_list_make(cli->args, cli->arg_count, &out->list, err));
+    AF_TRY(af_source_list_make(cli->args, cli->arg_count, NULL, &out->list, err));
     struct af_source_keep keep = { .scratch_dir = af_cli_scratch_dir(),
                                    .are_tables = cli->dataset != NULL || cli->mapping != NULL || cli->infer,
                                    .must_repeat = cli->verify || strcmp(cli->program_command, "verify") == 0 };

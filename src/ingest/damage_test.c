@@ -250,7 +250,7 @@ static void read_reference(struct scene *s, size_t rows)
     const char *args[] = { s->path };
     struct af_error err;
     save(s, af_buf_slice(&s->file));
-    AF_CHECK_OK(af_source_list_make(args, 1, &s->list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &s->list, &err), err);
     s->is_reference = true;
     read_it(s);
     s->is_reference = false;

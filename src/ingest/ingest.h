@@ -21,25 +21,35 @@ enum af_source_format { AF_SOURCE_PARQUET, AF_SOURCE_CSV, AF_SOURCE_LP };
 const char *af_source_format_name(enum af_source_format format);
 
 struct af_file;
+struct af_s3;
 struct af_source {
-    const char *path;         /* "-": standard input */
+    const char *path;         /* "-": standard input; s3://bucket/key: an object */
     enum af_source_format format;
     uint64_t bytes;           /* 0 if unknown */
     int64_t mtime_ns;
     bool is_pipe;             /* standard input, a FIFO: it can be read once, in sequence */
     bool is_guess;            /* a pipe whose name does not say its format */
     struct af_file *copy;     /* of a pipe, made by af_source_list_keep; NULL: none */
+    struct af_s3 *s3;         /* of an object; NULL: it is none. Borrowed */
+    char etag[64];            /* of an object: the version that was listed, the only one that is read */
 };
 struct af_source_list {
     size_t count;
     struct af_source *items;  /* in the order given; a directory's files in bytewise order of their paths */
     struct af_arena arena;
 };
-/* Files, directories (recursive), globs, FIFOs, "-". Formats by name (.parquet .pq; .csv .txt .tsv; .lp .line .lines), else by first
+/* Where other than on this machine sources may be. `s3` is called for the first s3:// argument (credentials are looked for only then). */
+struct af_source_from {
+    enum af_status (*s3)(void *ctx, struct af_s3 **out, struct af_error *err);
+    void *ctx;
+    const bool *cancel;
+};
+/* Files, directories (recursive), globs, FIFOs, "-", s3://bucket/key, s3://bucket/prefix and s3://bucket/pat*ern (`from` NULL: no s3). An
+ * s3:// argument that is a key itself is that object, else all below it, which must begin a whole path segment. Formats by name (.parquet .pq; .csv .txt .tsv; .lp .line .lines), else by first
  * bytes; a pipe without such a name is line protocol until af_source_list_keep says otherwise.
  * In directories files of other kinds are passed over. AF_ENOTFOUND when nothing is left, naming the argument. */
-AF_MUST_CHECK enum af_status af_source_list_make(const char *const *args, size_t count, struct af_source_list *out,
-                                                 struct af_error *err);
+AF_MUST_CHECK enum af_status af_source_list_make(const char *const *args, size_t count, const struct af_source_from *from,
+                                                 struct af_source_list *out, struct af_error *err);
 void af_source_list_done(struct af_source_list *list);
 
 /* Copy pipes to files without a name, so that they can be read at random and as often as needed: tables always, line protocol if

@@ -85,7 +85,7 @@ AF_TEST(blocks_come_in_source_order_whatever_the_workers)
     for (unsigned workers = 1; workers <= 5; workers += 2) {
         struct af_source_list list;
         struct af_error err;
-        AF_CHECK_OK(af_source_list_make(args, 2, &list, &err), err);
+        AF_CHECK_OK(af_source_list_make(args, 2, NULL, &list, &err), err);
         struct seen seen = { 0 };
         struct af_ingest_totals totals;
         AF_CHECK_OK(run(&list, workers, 0, 0, &seen, &totals, &err), err);
@@ -104,7 +104,7 @@ AF_TEST(a_long_text_has_several_units_and_resumes_at_one)
     const char *args[] = { write_lines("long.lp", count, 0) };
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     struct seen all = { 0 };
     struct af_ingest_totals totals;
     AF_CHECK_OK(run(&list, 2, 0, 0, &all, &totals, &err), err);
@@ -127,7 +127,7 @@ AF_TEST(a_bad_file_among_good_ones_is_told_and_left_out)
                            write_lines("3.lp", 10, 10) };
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 3, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 3, NULL, &list, &err), err);
     struct seen seen = { 0 };
     struct af_ingest_totals totals;
     AF_CHECK_OK(run(&list, 2, 0, 0, &seen, &totals, &err), err);
@@ -148,7 +148,7 @@ AF_TEST(bad_lines_are_rejects_with_their_number)
     const char *args[] = { write_text("bad.lp", AF_SLICE_LIT("m v=1 0\nthis is bad\nm v=2 1\n# comment\nm v=NaN 9\nm v=3 2")) };
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     struct seen seen = { 0 };
     struct af_ingest_totals totals;
     AF_CHECK_OK(run(&list, 1, 0, 0, &seen, &totals, &err), err);
@@ -169,7 +169,7 @@ AF_TEST(a_failing_stage_ends_the_run_with_its_words)
     const char *args[] = { write_lines("many.lp", 300000, 0) };
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     struct af_ingest_options options = { .sources = &list, .workers = 4 };
     struct af_ingest_stage stage = { .deliver = fail_deliver };
     struct af_ingest_totals totals;
@@ -187,10 +187,10 @@ AF_TEST(sources_that_are_not_there_are_named)
     struct af_source_list list;
     struct af_error err;
     const char *none[] = { "/nonexistent/data" };
-    AF_CHECK_FAILS(af_source_list_make(none, 1, &list, &err), AF_ENOTFOUND);
+    AF_CHECK_FAILS(af_source_list_make(none, 1, NULL, &list, &err), AF_ENOTFOUND);
     AF_CHECK(strstr(err.message, "/nonexistent/data") != NULL);
     const char *empty[] = { af_test_dir() };
-    AF_CHECK_FAILS(af_source_list_make(empty, 1, &list, &err), AF_ENOTFOUND);
+    AF_CHECK_FAILS(af_source_list_make(empty, 1, NULL, &list, &err), AF_ENOTFOUND);
 }
 
 #define SOURCE(name, size, mtime) { .path = name, .format = AF_SOURCE_LP, .bytes = size, .mtime_ns = mtime }
@@ -335,7 +335,7 @@ AF_TEST(lines_with_very_many_fields_come_in_several_blocks)
     af_buf_done(&buf);
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     struct wide_seen seen = { 0 };
     struct af_ingest_options options = { .sources = &list, .workers = 2 };
     struct af_ingest_stage stage = { .ctx = &seen, .deliver = check_wide };
@@ -376,7 +376,7 @@ AF_TEST(lines_know_their_number)
     af_buf_done(&buf);
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     for (unsigned workers = 1; workers <= 3; workers += 2) {
         size_t rejects = 0;
         struct af_ingest_options options = { .sources = &list, .workers = workers };
@@ -419,7 +419,7 @@ AF_TEST(pipes_are_copied_where_once_is_not_enough)
     const char *args[] = { make_fifo("t.csv"), make_fifo("guess"), make_fifo("u.lp") };
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 3, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 3, NULL, &list, &err), err);
     for (size_t i = 0; i < 3; i++)
         AF_CHECK(list.items[i].is_pipe);
     write_later(args[0], "s;v;time\na;1;2024-01-01T00:00:00Z\n", 0);
@@ -467,7 +467,7 @@ AF_TEST(lines_of_a_slow_pipe_do_not_wait_for_more)
     const char *args[] = { make_fifo("slow.lp") };
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     write_later(args[0], "m v=1 1\nm v=2 2\n|m t=\"a\n|\" 3\n|m v=4 4", 100);
     struct slow_seen seen = { 0 };
     struct af_ingest_options options = { .sources = &list, .workers = 1 };
@@ -492,7 +492,7 @@ AF_TEST(whole_lines_before_an_endless_one_are_kept)
     af_buf_done(&buf);
     struct af_source_list list;
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     struct seen seen = { .next_time = 1 };
     struct af_ingest_totals totals;
     AF_CHECK_OK(run(&list, 1, 0, 0, &seen, &totals, &err), err);

@@ -15,7 +15,7 @@ enum { BLOCKS = 16, LINES = BLOCKS * AF_BATCH_ROWS, WAIT_MS = 20000 };
 static void list_of(const char *const *paths, size_t count, struct af_source_list *list)
 {
     struct af_error err;
-    AF_CHECK_OK(af_source_list_make(paths, count, list, &err), err);
+    AF_CHECK_OK(af_source_list_make(paths, count, NULL, list, &err), err);
 }
 
 static void write_file(const char *path, const struct af_buf *text)

@@ -142,8 +142,10 @@ static enum af_status add_argument(struct collector *c, const char *arg, struct 
     return add_file(c, arg, err);
 }
 
-enum af_status af_source_list_make(const char *const *args, size_t count, struct af_source_list *out, struct af_error *err)
+enum af_status af_source_list_make(const char *const *args, size_t count, const struct af_source_from *from, struct af_source_list *out,
+                                   struct af_error *err)
 {
+    (void)from;
     *out = (struct af_source_list){ 0 };
     af_arena_init(&out->arena, (size_t)1 << 30);
     struct collector c = { .list = out };
@@ -236,7 +238,7 @@ static void copy_close(struct af_reader *base)
 
 static enum af_status open_copy(const struct af_source *source, struct af_reader **out, struct af_error *err)
 {
-    static const struct af_reader_ops ops = { copy_read_at, copy_close };
+    static const struct af_reader_ops ops = { .read_at = copy_read_at, .close = copy_close };
     struct copy_reader *reader = af_alloc(sizeof *reader);
     if (reader == NULL)
         return af_fail_nomem(err, "a table");

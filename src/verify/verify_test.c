@@ -80,7 +80,7 @@ static void verify(struct scene *s, const char *refused, struct af_verify_result
     if (lines != 0)
         AF_CHECK_OK(af_store_write(s->store, &write, &answer, &err), err);
     const char *args[] = { path };
-    AF_CHECK_OK(af_source_list_make(args, 1, &s->list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &s->list, &err), err);
     struct af_ingest_options ingest = { .sources = &s->list, .workers = 2 };
     char letters[256];
     const char *dead[] = { letters };
@@ -240,7 +240,7 @@ AF_TEST(many_files_with_the_same_series_in_another_order)
     AF_CHECK_OK(af_map_parse("m", AF_SLICE_LIT("measurement: m\ntime: time\ntags:\n  s: s\nfields:\n  v: v\n"), &map, &err), err);
     const char *args[] = { af_test_dir() };
     struct af_source_list list;
-    AF_CHECK_OK(af_source_list_make(args, 1, &list, &err), err);
+    AF_CHECK_OK(af_source_list_make(args, 1, NULL, &list, &err), err);
     struct af_ingest_options ingest = { .sources = &list, .workers = 2, .map = map };
     struct af_verify_options options = { .ingest = &ingest, .store = store, .scratch_dir = af_test_dir() };
     struct af_verify_result r;

@@ -114,7 +114,7 @@ static enum af_status read_at(struct af_reader *reader, uint64_t offset, void *d
 
 static void run_csv_read(void)
 {
-    static const struct af_reader_ops ops = { read_at, NULL };
+    static const struct af_reader_ops ops = { .read_at = read_at, .close = NULL };
     struct af_reader reader = { &ops, "bench", text.len, NULL };
     run_reader(&reader);
 }

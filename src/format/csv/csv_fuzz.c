@@ -243,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rows rows, pieces;
     af_reader_from_memory(&reader, "fuzz", text.ptr, text.len);
     if (read_rows(&reader, &options, &rows) == AF_OK) {
-        static const struct af_reader_ops ops = { piece_read, NULL };
+        static const struct af_reader_ops ops = { .read_at = piece_read, .close = NULL };
         struct af_reader in_pieces = { &ops, text.ptr, text.len, NULL };
         options.batch_rows_max = 0;
         MUST(read_rows(&in_pieces, &options, &pieces) == AF_OK);

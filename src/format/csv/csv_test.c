@@ -35,7 +35,7 @@ static void source_close(struct af_reader *reader)
 /* An exact copy on the heap, so that ASan sees a read past the end. */
 static struct af_reader *source_open(struct source *source, struct af_slice text, bool in_memory)
 {
-    static const struct af_reader_ops ops = { source_read, source_close };
+    static const struct af_reader_ops ops = { .read_at = source_read, .close = source_close };
     source->copy = malloc(text.len != 0 ? text.len : 1);
     AF_CHECK(source->copy != NULL);
     if (text.len != 0)

@@ -95,7 +95,7 @@ static double copy_seconds(uint64_t bytes)
 
 int main(int argc, char **argv)
 {
-    static const struct af_reader_ops ops = { bench_read, NULL };
+    static const struct af_reader_ops ops = { .read_at = bench_read, .close = NULL };
     struct af_error err = { 0 };
     struct bench_file reader = { { .ops = &ops }, -1 };
     struct af_parquet *file;

@@ -87,7 +87,7 @@ static uint64_t read_all(struct af_reader *reader, size_t batch_rows, enum af_st
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct af_reader_ops ops = { window_read, NULL };
+    static const struct af_reader_ops ops = { .read_at = window_read, .close = NULL };
     struct af_reader memory;
     struct window_reader windows = { { .ops = &ops, .name = "fuzz", .size = size }, data };
     enum af_status one;

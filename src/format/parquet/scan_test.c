@@ -106,7 +106,7 @@ static enum af_status remote_read(struct af_reader *base, uint64_t offset, void 
 
 static struct remote as_remote(const struct af_buf *file)
 {
-    static const struct af_reader_ops ops = { remote_read, NULL };
+    static const struct af_reader_ops ops = { .read_at = remote_read, .close = NULL };
     return (struct remote){ .base = { .ops = &ops, .name = "remote", .size = file->len }, .content = (const uint8_t *)file->ptr };
 }
 

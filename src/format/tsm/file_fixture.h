@@ -37,7 +37,7 @@ static inline void fixture_close(struct af_reader *base)
 }
 static inline struct af_reader *fixture_reader(struct fixture_reader *out, struct af_slice bytes)
 {
-    static const struct af_reader_ops ops = { fixture_read_at, fixture_close };
+    static const struct af_reader_ops ops = { .read_at = fixture_read_at, .close = fixture_close };
     *out = (struct fixture_reader){ { .ops = &ops, .name = "test.tsm", .size = bytes.len }, bytes, 0 };
     return &out->base;
 }

@@ -145,7 +145,7 @@ static void check_sound(struct af_tsm_file *file)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct af_reader_ops ops = { window_read, window_close };
+    static const struct af_reader_ops ops = { .read_at = window_read, .close = window_close };
     struct af_reader memory;
     struct window_reader windows = { { .ops = &ops, .name = "fuzz", .size = size }, data };
     struct af_tsm_file *one;
