@@ -29,13 +29,13 @@ SRC_TEST := $(filter %_test.c,$(SRC_ALL))
 SRC_FUZZ := $(filter %_fuzz.c,$(SRC_ALL))
 # Those of bench/ need the engine.
 SRC_BENCH := $(filter %_bench.c,$(SRC_ALL)) $(if $(filter tsm,$(DIRS)),$(wildcard bench/*.c))
-SRC_LIB := $(filter-out %_test.c %_fuzz.c %_bench.c src/cli/main.c,$(SRC_ALL))
+SRC_LIB := $(filter-out %_test.c %_fuzz.c %_bench.c src/cli/main.c src/cli/bootstrap.c,$(SRC_ALL))
 TEST_LIB := $(filter-out test/lib/fuzz_main.c,$(wildcard test/lib/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
 .DEFAULT_GOAL := all
-.PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench differential fuzz tidy clang-suite tsan sim \
+.PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench differential fuzz tidy lambda clang-suite tsan sim \
         install deb docs
 all: $(BUILD)/afluxo $(BUILD)/libafluxo.a $(BUILD)/libafluxo.so
 
@@ -49,6 +49,7 @@ help:
 	@echo "make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (F=parquet: only those)"
 	@echo "make tsan        the concurrent rooms' tests under ThreadSanitizer"
 	@echo "make sim         power cuts: CRASHES=$(CRASHES) disks as a crash may leave them, opened and compared with a model"
+	@echo "make lambda      function.zip for AWS Lambda, x86_64 and arm64: static, the same bytes for the same source"
 	@echo "make tidy        layers, headers, banned calls, sizes of functions"
 	@echo "make install PREFIX=/usr/local   and   make deb"
 
@@ -67,6 +68,22 @@ $(BUILD)/libafluxo.so: $(call obj,rel,$(SRC_LIB))
 $(BUILD)/afluxo: $(BUILD)/rel/src/cli/main.o $(BUILD)/libafluxo.a
 	$(call say,LD $@)
 	$(Q)$(CC) -o $@ $^ $(LIBS)
+
+# The program of function.zip (tools/lambda): static, from the libraries below SYSROOT, for TRIPLE. The same source gives the same bytes.
+STATIC_FLAGS = -O2 -g0 -DNDEBUG -fPIE -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -Wno-maybe-uninitialized \
+               -isystem $(SYSROOT)/include -isystem $(SYSROOT)/include/$(TRIPLE)
+STATIC_LIBS = -lcurl -lssl -lcrypto -lsqlite3 -lcrypt -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -lbrotlicommon -ldeflate -lyaml -lyajl_s \
+              -lexpat -lxxhash -lpcre2-8 -lz -lstdc++ -lm
+$(BUILD)/static/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC $(TRIPLE) $<)
+	$(Q)$(CC) $(CBASE) $(STATIC_FLAGS) -c $< -o $@
+$(BUILD)/libafluxo-static.a: $(call obj,static,$(SRC_LIB))
+	@rm -f $@
+	$(Q)$(CC:gcc=ar) rcsD $@ $^
+$(BUILD)/bootstrap: $(BUILD)/static/src/cli/bootstrap.o $(BUILD)/libafluxo-static.a
+	$(call say,LD $@)
+	$(Q)$(CC) -static-pie -s -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,relro,-z,now -L$(SYSROOT)/lib/$(TRIPLE) -o $@ $^ $(STATIC_LIBS)
 
 # --- tests: one program with every unit test, under ASan and UBSan; tsan: the same under TSan ------------------------------------------
 $(BUILD)/asan/%.o: %.c
@@ -126,6 +143,11 @@ $(foreach f,$(SRC_BENCH),$(eval $(call bench_rule,$(f))))
 benches: $(patsubst %.c,$(BUILD)/bench/%,$(notdir $(SRC_BENCH)))
 
 # --- what people type ------------------------------------------------------------------------------------------------------------
+# function.zip for Lambda (provided.al2023), both architectures.
+lambda:
+	@tools/install.sh core lambda
+	@tools/lambda/build.sh amd64 $(BUILD)/lambda/x86_64
+	@tools/lambda/build.sh arm64 $(BUILD)/lambda/arm64
 demo:
 	@tools/install.sh core influxdb
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/afluxo

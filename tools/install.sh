@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian, PyPI and npm packages that a target needs and that are missing. Groups: core influxdb test fuzz extra bench.
+# Install the Debian, PyPI and npm packages that a target needs and that are missing. Groups: core influxdb test fuzz extra lambda bench.
 set -eu
 packages=""
 pip=""
@@ -14,6 +14,8 @@ for group in "$@"; do
     extra) packages="$packages python3 python3-venv python3-influxdb clang-14"; pip="pyarrow duckdb pandas influxdb-client boto3 moto[server]"
            command -v npm >/dev/null || packages="$packages nodejs npm"
            npm="@influxdata/influxdb-client @influxdata/influxdb-client-apis influx" ;;
+    lambda) packages="$packages g++ gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user-static
+                      dpkg-dev ca-certificates python3" ;;
     bench) packages="$packages victoria-metrics" ;;
     *) echo "install.sh: no group $group" >&2; exit 2 ;;
     esac

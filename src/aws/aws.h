@@ -6,7 +6,8 @@
  *     af_aws_send(client, &request, &answer, err)     sign, send, judge, retry
  *
  * Configuration follows AWS's SDKs and CLI: AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_REGION, AWS_DEFAULT_REGION,
- * AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE> (also endpoint_url and [services ...] of the profile, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS),
+ * AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE> (also endpoint_url and [services ...] of the profile,
+ * AWS_IGNORE_CONFIGURED_ENDPOINT_URLS),
  * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_CA_BUNDLE, AWS_STS_REGIONAL_ENDPOINTS.
  *
  * Credentials, the first that has any: the environment; the profile (source_profile and credential_source with role_arn, keys,
@@ -53,7 +54,8 @@ struct af_aws_credentials {
     int64_t expires_ns;                     /* 0: never */
     char source[64];                        /* "environment", "profile x", "container", "instance metadata", ...: for messages */
 };
-/* A copy of those in use now, fetched or refreshed if need be. Any thread. AF_EUNAUTH lists what was tried and why each had none. Wipe it. */
+/* A copy of those in use now, fetched or refreshed if need be. Any thread. AF_EUNAUTH lists what was tried and why each had none. Wipe
+ * it. */
 AF_MUST_CHECK enum af_status af_aws_credentials_get(struct af_aws *aws, struct af_aws_credentials *out, struct af_error *err);
 
 /* --- signature version 4 ------------------------------------------------------------------------------------------------- */
@@ -99,22 +101,26 @@ struct af_aws_client;
 /* `service` is the endpoint's name ("s3", "sqs", "timestream-influxdb"): a row of services.c, which knows signing name and protocol. */
 AF_MUST_CHECK enum af_status af_aws_client_new(struct af_aws *aws, const char *service, struct af_aws_client **out, struct af_error *err);
 void af_aws_client_free(struct af_aws_client *client);
-/* Speak to this URL instead (a queue's own host, a discovered endpoint, a bucket's region). */
+/* Speak to this URL instead (a queue's own host, a discovered endpoint, a bucket's region). url NULL: to the service's own again; region
+ * NULL: the configured one. */
 AF_MUST_CHECK enum af_status af_aws_client_point(struct af_aws_client *client, const char *url, const char *region, struct af_error *err);
+
+/* scheme://host[:port][/path] that it speaks to now; lives until the client is pointed elsewhere. */
+const char *af_aws_client_url(const struct af_aws_client *client);
+/* Is that AWS's own endpoint of the region? Then a bucket may stand in front of its host. */
+bool af_aws_client_is_own(const struct af_aws_client *client);
 
 struct af_aws_request {
     const char *method;                /* NULL: POST */
     const char *host_prefix;           /* "bucket." in front of the endpoint's host; NULL: none */
     struct af_slice path;              /* raw, it is encoded here; no memory: "/" */
+    bool is_encoded;                   /* path is encoded already (a slash inside a segment) */
     const struct af_aws_pair *query;
     size_t query_count;
     const struct af_aws_pair *headers; /* all are signed */
     size_t header_count;
     const char *target;                /* JSON protocols: X-Amz-Target's operation ("SendMessage"); NULL: none */
     struct af_slice body;
-    /* Instead of body, as in net/http.h. S3 over https sends it as UNSIGNED-PAYLOAD, else it is read once to be hashed. */
-    enum af_status (*read_body)(void *ctx, uint64_t offset, void *dst, size_t len, struct af_error *err);
-    uint64_t body_bytes;
     enum af_status (*on_body)(void *ctx, struct af_slice bytes, struct af_error *err);
     /* Called before each attempt but the first: forget what on_body was given. A request with on_body and without this is not retried
      * once bytes came. */

@@ -24,6 +24,8 @@ struct af_s3_options {
     uint32_t connections;        /* of a reader or an upload at once; 0: 8 */
     uint64_t memory_bytes;       /* that a reader or an upload may hold; 0: 64 MiB */
     uint64_t part_bytes;         /* of an upload; 0: 8 MiB, grown so that 10,000 parts are enough */
+    uint32_t patience_ms;        /* readers try a part so long beyond the retries of each call; 0: not */
+    const bool *cancel;          /* of all calls, polled; may be NULL */
 };
 
 struct af_s3; /* a pool of connections over one af_aws; any thread */

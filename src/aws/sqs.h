@@ -27,7 +27,8 @@ AF_MUST_CHECK enum af_status af_sqs_receive(struct af_aws_client *client, const 
                                             uint32_t visibility_s, const bool *cancel, struct af_arena *arena,
                                             struct af_sqs_message *out, size_t *out_count, struct af_error *err);
 AF_MUST_CHECK enum af_status af_sqs_delete(struct af_aws_client *client, const char *queue, struct af_slice receipt, struct af_error *err);
-/* Visible again in `seconds` from now (0..43200): the heartbeat, and the way to give a message back. AF_ENOTFOUND: it is not ours any more. */
+/* Visible again in `seconds` from now (0..43200): the heartbeat, and the way to give a message back.
+ * AF_ENOTFOUND: it is not ours any more. */
 AF_MUST_CHECK enum af_status af_sqs_visibility(struct af_aws_client *client, const char *queue, struct af_slice receipt,
                                                uint32_t seconds, struct af_error *err);
 struct af_sqs_depth {

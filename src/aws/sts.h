@@ -13,7 +13,7 @@ struct af_sts_identity {
 AF_MUST_CHECK enum af_status af_sts_identity(struct af_aws_client *client, struct af_sts_identity *out, struct af_error *err);
 struct af_sts_role {
     const char *role_arn, *session_name;  /* session_name NULL: made */
-    const char *external_id, *mfa_serial, *mfa_code;
+    const char *external_id;              /* may be NULL */
     uint32_t duration_s;                  /* 0: the service's hour */
     struct af_slice web_identity;         /* AssumeRoleWithWebIdentity, which needs no credentials; no memory: AssumeRole */
 };

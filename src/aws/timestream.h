@@ -26,7 +26,8 @@ enum af_tfi_operation {
     AF_TFI_OPERATIONS
 };
 const char *af_tfi_name(enum af_tfi_operation operation);
-/* AF_ENOTFOUND lists them. */
+const char *af_tfi_required(enum af_tfi_operation operation); /* names of the members that must be given, space-separated */
+/* In any case of letters. AF_ENOTFOUND lists them. */
 AF_MUST_CHECK enum af_status af_tfi_find(const char *name, enum af_tfi_operation *out, struct af_error *err);
 /* `body`: a JSON object in the service's own members; those required are checked before anything is sent. */
 AF_MUST_CHECK enum af_status af_tfi_call(struct af_aws_client *client, enum af_tfi_operation operation, struct af_slice body,

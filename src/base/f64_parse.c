@@ -489,6 +489,13 @@ static inline uint64_t join_digits16(__m128i digits)
     return (halves & UINT32_MAX) * 100000000 + (halves >> 32);
 }
 
+/* The value of four bytes 0..9. */
+static inline uint64_t join_digits4(uint64_t digits)
+{
+    uint64_t twos = (digits * 10 + (digits >> 8)) & 0xff00ff;
+    return twos * (100 << 16 | 1) >> 16 & 0xffff;
+}
+
 /* What load_short or load_tiny made. False: not such a text. */
 static inline bool parse_short_cell(__m128i bytes, struct cell *out)
 {
@@ -518,9 +525,7 @@ static inline bool parse_long_cell(const char *at, const char *end, struct cell 
 
     uint64_t last = (load4(end - 4) ^ (AF_ASCII_ZEROS >> 32)) & UINT64_MAX << (32 - 8 * left);
     uint64_t others = others_in(digits) | (((last + (LOW_BITS7 - 9 * ONES)) | last) & 0x80808080);
-    last = (last * 10 + (last >> 8)) & 0xff00ff; /* 0 a, b c */
-    last = last * (100 << 16 | 1) >> 16 & 0xffff;
-    out->w = join_digits16(digits) * af_u64_pow10[left] + last;
+    out->w = join_digits16(digits) * af_u64_pow10[left] + join_digits4(last);
     out->decimals = 16 + left - point;
     return others == 0 && point < 16;
 }
@@ -557,23 +562,36 @@ static const struct inverse inverses[20] = {
 };
 
 /*
- * w * 10^-n for 0 < n, by one product. In units of `hi` the true one is above hi and below hi + 2, so that what is rounded changes at most
- * where hi ends in nine ones: there, and at a tie, which looks like that, false. Ties aside half and more rounds up. No subnormal number
- * and no infinity can come out.
+ * w > 0 times a power of ten by one product. In units of `hi` the true product is above hi and below hi + 2, so that rounding may differ
+ * only where hi ends in nine ones: there, and at a tie, which looks like that, false. Ties aside, half and more rounds up. `biased` as in
+ * struct inverse; no subnormal number and no infinity may come out. *out_rest: what is below hi.
  */
+static inline bool scale_once(uint64_t w, uint64_t power_hi, uint64_t biased, uint64_t *out_rest, double *out)
+{
+    unsigned zeros = (unsigned)__builtin_clzll(w);
+    uint64_t hi = af_mul128(power_hi, w << zeros, out_rest);
+    uint64_t is_high = hi >> 63;
+    uint64_t kept = ((hi >> (9 + is_high)) + 1) >> 1;
+    uint64_t bits = ((biased + is_high - zeros) << 52) + kept; /* the 53rd bit of `kept` counts one up */
+    memcpy(out, &bits, sizeof bits);
+    return (hi & 0x1ff) != 0x1ff;
+}
+
 static inline bool long_value(const struct cell *cell, double *out)
 {
     const struct inverse *inverse = &inverses[cell->decimals];
-    if (cell->w == 0)
+    uint64_t rest;
+    return cell->w != 0 && scale_once(cell->w, inverse->hi, inverse->biased, &rest, out);
+}
+
+/* w * 10^q, w > 0. False: ask `scale`. With q >= 0 the power may be exact; then the rest is 0 where there may be a tie. */
+static inline bool scale_far(uint64_t w, int64_t q, double *out)
+{
+    if (q < -290 || q > 280 || !af_pow10_is_ready())
         return false;
-    unsigned zeros = (unsigned)__builtin_clzll(cell->w);
-    uint64_t unused;
-    uint64_t hi = af_mul128(inverse->hi, cell->w << zeros, &unused);
-    uint64_t is_high = hi >> 63;
-    uint64_t kept = ((hi >> (9 + is_high)) + 1) >> 1;
-    uint64_t bits = ((inverse->biased + is_high - zeros) << 52) + kept; /* the 53rd bit of `kept` counts one up */
-    memcpy(out, &bits, sizeof bits);
-    return (hi & 0x1ff) != 0x1ff;
+    uint64_t rest;
+    uint64_t biased = (uint64_t)(af_pow10_log2(q) + 63 + 1022);
+    return scale_once(w, af_pow10_entries[q - AF_POW10_MIN].hi, biased, &rest, out) && rest != 0;
 }
 
 /* 17 to 20 bytes with a point. False: ask the general way. */
@@ -596,15 +614,37 @@ static inline bool convert_short(__m128i bytes, bool is_negative, double *out)
     return true;
 }
 
+/*
+ * The exponent that begins in the lowest byte of `word`, with one to four digits; behind them at least one byte that is none. Returns how
+ * many bytes it has, 0: another sort of exponent, or none.
+ */
+static inline unsigned read_exponent(uint64_t word, int64_t *out_q)
+{
+    uint64_t sign = word >> 8 & 0xff;
+    unsigned is_signed = (sign == '-') | (sign == '+');
+    uint64_t digits = (word >> 8 >> 8 * is_signed) ^ AF_ASCII_ZEROS;
+    unsigned count = (unsigned)__builtin_ctzll(find_others(digits)) / 8; /* the top byte is none */
+    if (((word | 0x20) & 0xff) != 'e' || count - 1 > 3)
+        return 0;
+    int64_t exponent = (int64_t)join_digits4(digits << (32 - 8 * count) & UINT32_MAX);
+    *out_q = sign == '-' ? -exponent : exponent;
+    return 1 + is_signed + count;
+}
+
 /* Digits and a point with an exponent behind them. */
 static bool convert_with_exponent(const char *at, const char *end, int64_t q, bool is_negative, double *out)
 {
     struct cell cell = { 0, 0 };
-    uint64_t bits;
-    if (!parse_cell(at, end, &cell) || cell.w == 0 || !scale(cell.w, q - (int64_t)cell.decimals, &bits) || bits == INFINITY_BITS)
+    if (!parse_cell(at, end, &cell) || cell.w == 0)
         return false;
+    q -= (int64_t)cell.decimals;
     double value;
-    memcpy(&value, &bits, sizeof value);
+    if (!scale_far(cell.w, q, &value)) {
+        uint64_t bits;
+        if (!scale(cell.w, q, &bits) || bits == INFINITY_BITS)
+            return false;
+        memcpy(&value, &bits, sizeof value);
+    }
     *out = with_sign(value, is_negative);
     return true;
 }
@@ -626,7 +666,8 @@ __attribute__((noinline)) static const char *scan_rest(const char *ptr, const ch
     const char *at = ptr + is_negative;
     int64_t q = 0;
     if ((*stop | 0x20) == 'e') {
-        const char *after = scan_exponent(stop, end, &q);
+        unsigned len = end - stop >= 8 ? read_exponent(af_load8(stop), &q) : 0;
+        const char *after = len != 0 ? stop + len : scan_exponent(stop, end, &q);
         if (after != stop && convert_with_exponent(at, stop, q, is_negative, out))
             return after;
     } else if (stop - at < CELL_SHORT_MIN && stop != at && convert_short(load_tiny(at, stop), is_negative, out)) {
@@ -661,15 +702,14 @@ const char *af_f64_scan(const char *ptr, const char *end, double *out)
     return scan_long(ptr, stop, end, out);
 }
 
-/* The 'e' of e5, e-07, e+100, or `end`. */
-static inline const char *find_exponent(const char *at, const char *end)
+/* The last eight bytes, from the 'e' of an exponent on; what is shifted in ends its digits. Without any, 0. */
+static inline uint64_t load_exponent(const char *end)
 {
-    if (end - at <= 8)
-        return end;
-    uint64_t differs = (af_load8(end - 8) | ONES * 0x20) ^ ONES * 'e';
+    uint64_t word = af_load8(end - 8);
+    uint64_t differs = (word | ONES * 0x20) ^ ONES * 'e';
     uint64_t others = (((differs & LOW_BITS7) + LOW_BITS7) | differs) & ~LOW_BITS7;
     uint64_t found = others ^ ~LOW_BITS7;
-    return found != 0 ? end - 8 + __builtin_ctzll(found) / 8 : end;
+    return found != 0 ? word >> (__builtin_ctzll(found) & 56) : 0;
 }
 
 /* No cell. With an exponent, what is before it may be one. */
@@ -682,10 +722,12 @@ __attribute__((noinline)) static bool parse_generally(struct af_slice text, doub
     const char *at = text.ptr + is_negative;
     if (end - at < CELL_SHORT_MIN && end != at && convert_short(load_tiny(at, end), is_negative, out))
         return true;
-    const char *exponent = find_exponent(at, end);
-    int64_t q = 0;
-    if (exponent != end && scan_exponent(exponent, end, &q) == end && convert_with_exponent(at, exponent, q, is_negative, out))
-        return true;
+    if (end - at > 8) {
+        int64_t q = 0;
+        unsigned len = read_exponent(load_exponent(end), &q); /* when something follows it, what precedes its length is no cell */
+        if (len != 0 && convert_with_exponent(at, end - len, q, is_negative, out))
+            return true;
+    }
     double value;
     if (scan_generally(text.ptr, end, &value) != end)
         return false;

@@ -80,8 +80,23 @@ enum af_limits {
     AF_SINK_BATCH_BYTES = 4 << 20,   /* bytes of a request before compression, by default */
     AF_SINK_QUEUE_BLOCKS = 4,        /* blocks waiting for one lane */
     AF_HTTP_ANSWER_BYTES_MAX = 8 << 20, /* an answer that is kept whole */
+    AF_HTTP_HEADERS_BYTES_MAX = 64 << 10, /* headers of an answer that are kept */
+    AF_AWS_SIGNED_BYTES_MAX = 1 << 20,    /* what is signed of one request to AWS: path, query, headers */
+    AF_AWS_CONFIG_BYTES_MAX = 4 << 20,    /* a file of AWS profiles */
+    AF_LAMBDA_ANSWER_BYTES_MAX = 6 << 20, /* what a Lambda function answers */
+    AF_LAMBDA_ARENA_BYTES_MAX = 256 << 20, /* memory of one event */
+    AF_AWS_ANSWER_BYTES_MAX = 64 << 10,   /* what a source of credentials answers */
+    AF_S3_READ_BYTES_MIN = 256 << 10,   /* of an object, asked for at once where nothing was announced */
+    AF_S3_WHOLE_BYTES = 1 << 20,        /* an object up to this is read with one request */
+    AF_S3_GAP_BYTES = 256 << 10,        /* between two announced ranges that become one request */
+    AF_S3_BLOCK_BYTES = 8 << 20,        /* one request for a part of an object */
+    AF_S3_BLOCKS_MAX = 256,             /* parts of one object in memory or on their way */
     AF_REMOTE_WEEKS_MAX = 100000,    /* weeks whose first write a remote store remembers */
     AF_JSON_DEPTH_MAX = 64,          /* nesting of JSON read from others */
+    AF_XML_DEPTH_MAX = 32,           /* nesting of XML read from others */
+
+    /* other languages */
+    AF_FFI_REJECTS_MAX = 100000,       /* rows refused that a converter keeps until it is asked for them; more are counted only */
 
     /* ingest and verify */
     AF_MEMORY_DEFAULT = 128 << 20,      /* what a run takes about, unless --memory says */

@@ -211,7 +211,44 @@ AF_TEST(f64_parse_cells)
     }
 }
 
-/* Values that end at the 24th byte and near the top of 64 bits, with the point at every place. */
+/* Points halfway between doubles that have 17 to 19 digits, and their neighbours by one in the last place. */
+AF_TEST(f64_parse_halfway_cells)
+{
+    struct af_prng prng = { 15 };
+    for (int round = 0; round < 200000; round++) {
+        int decimals = 1 + round % 3;
+        uint64_t odd = (UINT64_C(1) << 53 | af_prng_below(&prng, UINT64_C(1) << (round % 4 == 0 ? 8 : 53))) | 1;
+        char text[48];
+        int len = snprintf(text, sizeof text, "%s%.*Lf", round % 5 == 0 ? "-" : "", decimals, (long double)odd / (1 << decimals));
+        check_cell(text, (size_t)len);
+        text[len - 1]++; /* a 5: it carries nowhere */
+        check_cell(text, (size_t)len);
+        text[len - 1] -= 2;
+        check_cell(text, (size_t)len);
+    }
+}
+
+AF_TEST(f64_parse_exponents_of_cells)
+{
+    static const char *const forms[] = { "e%d", "E%+d", "e%03d", "e%+05d", "e%06d", "e%+d.", "e%dx" };
+    struct af_prng prng = { 16 };
+    for (int round = 0; round < 300000; round++) {
+        char text[64];
+        uint64_t w = af_prng_next(&prng) >> af_prng_below(&prng, 60);
+        int len = snprintf(text, sizeof text - 20, "%0*llu", round % 20, (unsigned long long)w);
+        int point = (int)af_prng_below(&prng, (uint64_t)len + 1);
+        if (round % 8 != 0) {
+            memmove(text + point + 1, text + point, (size_t)(len - point));
+            text[point] = '.';
+            len++;
+        }
+        int exponent = (int)af_prng_below(&prng, round % 3 == 0 ? 700 : 40) - (round % 3 == 0 ? 360 : 20);
+        len += snprintf(text + len, 20, forms[af_prng_below(&prng, 7)], exponent);
+        check_cell(text, (size_t)len);
+    }
+}
+
+/* Values near the top of 64 bits, with the point at every place. */
 AF_TEST(f64_parse_long_cells)
 {
     struct af_prng prng = { 14 };

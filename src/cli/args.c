@@ -54,6 +54,8 @@ static const struct option options[] = {
     { "time-zone", 0, TEXT, AT(time_zone), "ZONE",
       "how times without a zone are read: UTC, America/Sao_Paulo, -03:00; the mapping says unless given", NULL },
     { "strict", 0, FLAG, AT(strict), NULL, "stop at the first bad file or row", NULL },
+    { "requester-pays", 0, FLAG, AT(requester_pays), NULL,
+      "pay for reading from S3 where the bucket's owner does not; or AWS_REQUEST_PAYER=requester", NULL },
     { "precision", 'p', TEXT, AT(precision), "ns|us|ms|s", "precision of timestamps in line protocol", NULL },
     { "unsigned", 0, FLAG, AT(allow_unsigned), NULL, "take unsigned integers (12u) in line protocol", NULL },
     { "verify", 0, FLAG, AT(verify), NULL, "afterwards, prove that both sides are equal", NULL },
@@ -117,6 +119,15 @@ static const struct option options[] = {
     { "all-access", 0, FLAG, AT(all_access), NULL, "the token may do everything in its organisation", NULL },
     { "operator", 0, FLAG, AT(operator_token), NULL, "the token may do everything in all organisations", NULL },
     { "admin", 0, FLAG, AT(admin), NULL, "the user may do everything (1.x: WITH ALL PRIVILEGES)", NULL },
+    { "profile", 0, TEXT, AT(profile), "NAME", "the profile of AWS's configuration to use; AWS_PROFILE or default unless given", NULL },
+    { "region", 0, TEXT, AT(region), "NAME", "the AWS region; AWS_REGION or the profile's unless given", NULL },
+    { "endpoint-url", 0, TEXT, AT(endpoint_url), "URL", "speak to this instead of AWS's own host; AWS_ENDPOINT_URL unless given", NULL },
+    { "wait", 0, TEXT, AT(wait_status), "STATUS", "afterwards, wait until it is AVAILABLE, COMPLETED, DELETED ..., and show it then",
+      NULL },
+    { "dimensions", 0, TEXT, AT(dimensions), "NAME=VALUE,...", "dimensions of the metrics", NULL },
+    { "statistic", 0, TEXT, AT(statistic), "NAME", "Average (unless given), Sum, Minimum, Maximum, SampleCount, p99 ...", NULL },
+    { "every", 0, DURATION, AT(every_ms), "TIME",
+      "how often to ask while waiting, 10s unless given; of metrics, the time of one point, 1m unless given", NULL },
     { "config", 0, TEXT, AT(config), "FILE", "options as YAML: `bucket: energy_data`", "AFLUXO_CONFIG" },
     { "json", 0, FLAG, AT(json), NULL, "machine-readable result on standard output", NULL },
     { "quiet", 'q', FLAG, AT(quiet), NULL, "errors only", NULL },
@@ -361,6 +372,12 @@ static struct option as_for(const struct option *option, const struct af_cli_com
     } else if (strcmp(command->name, "export") == 0 && option->offset == AT(format)) {
         own.argument = "lp|parquet";
         own.help = "what to write; by the ending of --output unless given, else lp";
+    } else if (strcmp(command->name, "aws") == 0 && option->offset == AT(patience_ms)) {
+        own.help = "stop waiting after so long; 1h unless given";
+    } else if (strcmp(command->name, "aws") == 0 && option->offset == AT(start)) {
+        own.help = "metrics from this time on; three hours ago unless given";
+    } else if (strcmp(command->name, "aws") == 0 && option->offset == AT(stop)) {
+        own.help = "metrics before this time; now unless given";
     }
     return own;
 }

@@ -25,6 +25,7 @@ struct af_cli {
     /* sources */
     const char *dataset, *mapping, *measurement, *time_zone, *precision, *now;
     bool infer, list_datasets, strict, print_mapping;
+    bool requester_pays;
     uint64_t rows;
     /* work */
     uint64_t workers, lanes, memory, rate, batch_lines, batch_bytes, patience_ms, retry_budget_ms, timeout_ms, spool_bytes;
@@ -51,6 +52,9 @@ struct af_cli {
     const char *description, *read_bucket, *write_bucket;
     uint64_t retention_ms;
     bool all_access, operator_token, admin;
+    /* AWS */
+    const char *profile, *region, *endpoint_url, *wait_status, *dimensions, *statistic;
+    uint64_t every_ms;
     /* everywhere */
     const char *config;
     bool json, quiet, verbose, help, version;
@@ -119,7 +123,11 @@ struct af_cli_retry {
     uint32_t pause_ms;
 };
 bool af_cli_try_again(const struct af_cli *cli, struct af_cli_retry *retry, const struct af_error *err);
+struct af_aws;
 struct af_cli_sources {
+    struct af_cli *cli;
+    struct af_aws *aws;           /* NULL: no s3:// among them */
+    struct af_s3 *s3;
     struct af_source_list list;
     struct af_map *map;           /* NULL: by detection */
     struct af_map_override override;
@@ -128,8 +136,11 @@ struct af_cli_sources {
 AF_MUST_CHECK enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err);
 /* The same without files: mapping, precision, workers. */
 AF_MUST_CHECK enum af_status af_cli_open_mapping(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_cli_open_aws(const struct af_cli *cli, struct af_aws **out, struct af_error *err); /* aws.c */
 uint32_t af_cli_ms(uint64_t ms); /* cut to 32 bits: 49 days */
 void af_cli_close_sources(struct af_cli_sources *sources);
+/* Where s3:// sources come from: AWS is looked for at the first of them. `sources` owns what is opened. */
+struct af_source_from af_cli_source_from(struct af_cli *cli, struct af_cli_sources *sources);
 const char *af_cli_scratch_dir(void); /* TMPDIR, or NULL */
 uint64_t af_cli_source_bytes(const struct af_source_list *list);
 int af_cli_source_status(const struct af_ingest_totals *totals); /* the exit status: DONE, REJECTED, or FAILED when nothing could be read */
@@ -153,6 +164,7 @@ int af_cli_verify(struct af_cli *cli);
 int af_cli_inspect(struct af_cli *cli);
 int af_cli_generate(struct af_cli *cli);
 int af_cli_query(struct af_cli *cli);
+int af_cli_lambda(struct af_cli *cli);
 int af_cli_serve(struct af_cli *cli);
 int af_cli_backup(struct af_cli *cli);
 int af_cli_restore(struct af_cli *cli);
@@ -162,4 +174,5 @@ int af_cli_tsm(struct af_cli *cli);
 int af_cli_bucket(struct af_cli *cli);
 int af_cli_user(struct af_cli *cli);
 int af_cli_token(struct af_cli *cli);
+int af_cli_aws(struct af_cli *cli);
 #endif

@@ -3,14 +3,17 @@
 
 #define TARGET "bucket org token token-file user password-file influx-version ca-file insecure timeout "
 #define COMMON "config json quiet verbose help"
-#define SOURCES "dataset mapping infer list-datasets measurement time-zone strict precision "
+#define S3 "profile region endpoint-url requester-pays "
+#define SOURCES "dataset mapping infer list-datasets measurement time-zone strict precision " S3
 
 const struct af_cli_command af_cli_commands[] = {
     { "migrate", "SOURCE... --to TARGET", "move Parquet, ONS CSV or line protocol into InfluxDB or a directory and prove it arrived",
       "to create shard-duration " TARGET SOURCES "verify force-flux resume dry-run report workers lanes memory rate batch-lines "
       "batch-bytes dead-letters "
       "retry-dead-letters state no-spool spool-bytes patience retry-budget " COMMON,
-      "SOURCE is a file, a directory (read recursively), a quoted glob, a FIFO, or - for standard input: line protocol, or a table if "
+      "SOURCE is a file, a directory (read recursively), a quoted glob, a FIFO, an object or prefix of S3 (s3://bucket/prefix; docs/"
+      "s3.md), "
+      "or - for standard input: line protocol, or a table if "
       "--dataset or --mapping is given. The mapping of "
       "columns to measurement, tags, fields and time is found from the path and the columns, or given with --dataset or "
       "--mapping.\n\nRows that cannot be a point go to the dead letters, with file, row and reason, and the rest goes on. What the "
@@ -33,7 +36,7 @@ const struct af_cli_command af_cli_commands[] = {
       "differences.",
       af_cli_verify },
     { "write", "[FILE|-] --to TARGET --bucket B", "send line protocol",
-      "to create shard-duration " TARGET "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state "
+      "to create shard-duration " TARGET S3 "precision strict workers lanes memory rate batch-lines batch-bytes dead-letters state "
       "no-spool "
       "spool-bytes patience retry-budget unsigned " COMMON,
       "Reads standard input unless FILE is given. Times are in --precision, nanoseconds unless given; lines without one get the "
@@ -47,7 +50,7 @@ const struct af_cli_command af_cli_commands[] = {
       "afluxo query 'SELECT mean(demand_mw) FROM consumption_data GROUP BY region' --from ./demo-data --bucket energy_data",
       af_cli_query },
     { "inspect", "schema|stats|sample|mapping SOURCE", "show what is in a Parquet, CSV or line-protocol file",
-      "rows dataset mapping infer precision " COMMON,
+      "rows dataset mapping infer precision " S3 COMMON,
       "schema: columns and types, for Parquet codec and encodings too. stats: rows, and nulls, least and greatest value of each column, by "
       "reading all of it. sample: the first --rows rows, a JSON object each. mapping: what would become measurement, tags, fields "
       "and time; as YAML, to be changed and given back with --mapping.",
@@ -101,6 +104,22 @@ const struct af_cli_command af_cli_commands[] = {
     { "token", "create|list|delete [ID]", "manage API tokens of a data directory or a server",
       "to read-bucket write-bucket all-access operator description org token token-file ca-file insecure timeout " COMMON,
       "create prints the token once: only its hash is kept. delete takes the id that list shows.", af_cli_token },
+    { "aws", "whoami|influxdb|timestream|metrics|queue ...", "ask AWS: identity, Timestream, metrics, queues",
+      "profile region endpoint-url wait every patience dimensions statistic start stop ca-file insecure timeout " COMMON,
+      "whoami: whose credentials are in use, and where they come from. influxdb OPERATION [JSON|-]: one of the 24 operations of "
+      "Timestream for "
+      "InfluxDB; without one, all are listed with what each must be given. A JSON that holds a password is better given on standard input. "
+      "timestream write|query OPERATION [JSON|-]: Timestream for LiveAnalytics, its endpoint found out. metrics put NAMESPACE "
+      "NAME=NUMBER[:Unit]..., metrics get NAMESPACE NAME, metrics list NAMESPACE. queue depth|peek QUEUE: its URL, ARN or name; peek "
+      "shows up to "
+      "ten messages and leaves them there, though each counts as received once more.\n\nFor example:\n"
+      "afluxo aws influxdb CreateDbInstance - --wait AVAILABLE < instance.json",
+      af_cli_aws },
+    { "lambda", "loader", "be a function of AWS Lambda, on the custom runtime", "help",
+      "Takes invocations from AWS_LAMBDA_RUNTIME_API. loader: the objects of an event of S3, SQS, SNS or EventBridge go into InfluxDB; "
+      "it is "
+      "configured by its environment (docs/lambda.md). function.zip, which make lambda builds, is the same in one static file.",
+      af_cli_lambda },
     { "completion", "bash|zsh|fish", "print a completion script for a shell", "help", NULL, af_cli_completion },
     { "man", "", "print the manual page (roff)", "help", NULL, af_cli_man },
     { NULL, NULL, NULL, NULL, NULL, NULL },

@@ -8,6 +8,7 @@
  * When everything that was read is at the server or in this run's own dead letters, on disk, the files are renamed to *.retried. Before
  * that nothing of them changes, and doing it again is harmless. One lane: there are few letters, and their order is that of the files.
  */
+#include "aws/s3.h"
 #include "base/alloc.h"
 #include "cli/migrate.h"
 #include "os/clock.h"
@@ -56,10 +57,13 @@ static void origin_done(struct origin *o)
     *o = (struct origin){ 0 };
 }
 
-static void open_file(struct origin *o)
+static void open_file(struct retry *r)
 {
+    struct origin *o = &r->origin;
     const char *const args[] = { o->file };
-    if (af_path_kind(o->file) != AF_PATH_FILE || af_source_list_make(args, 1, NULL, &o->list, NULL) != AF_OK)
+    const struct af_source_from from = af_cli_source_from(r->m.cli, &r->m.sources);
+    bool can_be_there = af_s3_is_name(o->file) || af_path_kind(o->file) == AF_PATH_FILE;
+    if (!can_be_there || af_source_list_make(args, 1, &from, &o->list, NULL) != AF_OK)
         return;
     if (o->list.items[0].format == AF_SOURCE_LP || af_table_open(&o->list.items[0], &o->table, NULL) != AF_OK)
         o->table = NULL; /* a row still has its JSON */
@@ -94,7 +98,7 @@ static enum af_status go_to_origin(struct retry *r, const struct af_letter *lett
     if (o->file == NULL)
         return af_fail_nomem(err, "dead letters");
     memcpy(o->file, letter->file, len + 1);
-    open_file(o);
+    open_file(r);
     find_map(r, letter);
     return AF_OK;
 }

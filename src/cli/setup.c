@@ -1,4 +1,5 @@
 /* setup.c - from options to open stores and sources. */
+#include "aws/s3.h"
 #include "base/calendar.h"
 #include "base/limits.h"
 #include "cli/cli.h"
@@ -308,16 +309,58 @@ enum af_status af_cli_open_mapping(struct af_cli *cli, struct af_cli_sources *ou
     return AF_OK;
 }
 
+/* The variable of GDAL and others, which has no equal in AWS's own tools. */
+static bool pays_for_requests(const struct af_cli *cli)
+{
+    const char *payer = getenv("AWS_REQUEST_PAYER");
+    return cli->requester_pays || (payer != NULL && strcmp(payer, "requester") == 0);
+}
+
+/* A quarter of what the run may take is for what comes out of S3: that much of an object is fetched ahead. */
+enum { S3_MEMORY_SHARE = 4, S3_PATIENCE_MS = 60000 };
+
+static enum af_status open_s3(void *ctx, struct af_s3 **out, struct af_error *err)
+{
+    struct af_cli_sources *sources = ctx;
+    const struct af_cli *cli = sources->cli;
+    struct af_aws_options aws = { .profile = cli->profile, .region = cli->region, .endpoint_url = cli->endpoint_url,
+                                  .http = { .connect_timeout_ms = af_cli_ms(cli->timeout_ms),
+                                            .stall_timeout_ms = af_cli_ms(cli->timeout_ms) } };
+    struct af_s3_options s3 = { .requester_pays = pays_for_requests(cli),
+                                .memory_bytes = (cli->memory != 0 ? cli->memory : AF_MEMORY_DEFAULT) / S3_MEMORY_SHARE,
+                                .patience_ms = cli->patience_ms != 0 ? af_cli_ms(cli->patience_ms) : S3_PATIENCE_MS,
+                                .cancel = af_interrupt_flag() };
+    if (sources->aws == NULL)
+        AF_TRY(af_aws_open(&aws, &sources->aws, err));
+    if (sources->s3 == NULL)
+        AF_TRY(af_s3_open(sources->aws, &s3, &sources->s3, err));
+    *out = sources->s3;
+    return AF_OK;
+}
+
+struct af_source_from af_cli_source_from(struct af_cli *cli, struct af_cli_sources *sources)
+{
+    sources->cli = cli;
+    return (struct af_source_from){ open_s3, sources, af_interrupt_flag() };
+}
+
+static enum af_status list_sources(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
+{
+    const struct af_source_from from = af_cli_source_from(cli, out);
+    return af_source_list_make(cli->args, cli->arg_count, &from, &out->list, err);
+}
+
 enum af_status af_cli_open_sources(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
 {
     *out = (struct af_cli_sources){ 0 };
     if (cli->arg_count == 0)
         return af_fail(err, AF_EINVAL, "which files? Name at least one SOURCE: a file, a directory or a quoted glob");
-    AF_TRY(af_source_list_make(cli->args, cli->arg_count, NULL, &out->list, err));
     struct af_source_keep keep = { .scratch_dir = af_cli_scratch_dir(),
                                    .are_tables = cli->dataset != NULL || cli->mapping != NULL || cli->infer,
                                    .must_repeat = cli->verify || strcmp(cli->program_command, "verify") == 0 };
-    enum af_status status = af_cli_open_mapping(cli, out, err);
+    enum af_status status = list_sources(cli, out, err);
+    if (status == AF_OK)
+        status = af_cli_open_mapping(cli, out, err);
     if (status == AF_OK)
         status = af_source_list_keep(&out->list, &keep, err);
     if (status != AF_OK)
@@ -330,6 +373,10 @@ void af_cli_close_sources(struct af_cli_sources *sources)
     af_map_free(sources->map);
     sources->map = NULL;
     af_source_list_done(&sources->list);
+    af_s3_close(sources->s3);
+    sources->s3 = NULL;
+    af_aws_close(sources->aws);
+    sources->aws = NULL;
 }
 
 const char *af_cli_default_bucket(const struct af_cli *cli, const struct af_cli_sources *sources)

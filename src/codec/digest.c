@@ -17,6 +17,18 @@ bool af_hmac_sha256(struct af_slice key, struct af_slice bytes, uint8_t out[AF_S
     return HMAC(EVP_sha256(), key.len != 0 ? key.ptr : "", (int)key.len, text, bytes.len, out, &len) != NULL && len == AF_SHA256_BYTES;
 }
 
+bool af_md5(struct af_slice bytes, uint8_t out[AF_MD5_BYTES])
+{
+    unsigned len = 0;
+    return EVP_Digest(bytes.len != 0 ? bytes.ptr : "", bytes.len, out, &len, EVP_md5(), NULL) == 1 && len == AF_MD5_BYTES;
+}
+
+bool af_sha1(struct af_slice bytes, uint8_t out[AF_SHA1_BYTES])
+{
+    unsigned len = 0;
+    return EVP_Digest(bytes.len != 0 ? bytes.ptr : "", bytes.len, out, &len, EVP_sha1(), NULL) == 1 && len == AF_SHA1_BYTES;
+}
+
 bool af_equal_secret(const void *a, const void *b, size_t len)
 {
     return CRYPTO_memcmp(a, b, len) == 0;

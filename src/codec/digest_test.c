@@ -1,4 +1,4 @@
-/* digest_test.c - published vectors: FIPS 180-2 and RFC 4231. */
+/* digest_test.c - published vectors: FIPS 180-2, RFC 1321 and RFC 4231. */
 #include "codec/digest.h"
 #include "test/lib/test.h"
 #include <stdio.h>
@@ -28,6 +28,20 @@ AF_TEST(hmac_sha256_vectors)
     AF_CHECK(af_hmac_sha256(AF_SLICE_LIT("Jefe"), AF_SLICE_LIT("what do ya want for nothing?"), digest));
     hex(digest, text);
     AF_CHECK_STR(text, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+AF_TEST(md5_vectors)
+{
+    uint8_t digest[AF_SHA256_BYTES] = { 0 };
+    char text[65];
+    AF_CHECK(af_md5(AF_SLICE_LIT("message digest"), digest));
+    hex(digest, text);
+    text[2 * AF_MD5_BYTES] = '\0';
+    AF_CHECK_STR(text, "f96b697d7cb7938d525a2f31aaf161d0");
+    AF_CHECK(af_md5((struct af_slice){ 0 }, digest));
+    hex(digest, text);
+    text[2 * AF_MD5_BYTES] = '\0';
+    AF_CHECK_STR(text, "d41d8cd98f00b204e9800998ecf8427e");
 }
 
 AF_TEST(secrets_compare_and_vanish)

@@ -284,7 +284,7 @@ static enum af_status make_column(const struct made_table *table, size_t first, 
         }
     if (out->null_count > 0)
         out->validity = validity;
-    if (out->type == AF_TYPE_STRING)
+    if (af_type_is_text(out->type))
         return text_column(table, first, count, column, arena, out, err);
     return word_column(table, first, count, column, arena, out, err);
 }

@@ -20,6 +20,7 @@ int af_value_compare(const struct af_value *a, const struct af_value *b)
     case AF_TYPE_TIME: return (a->i64 > b->i64) - (a->i64 < b->i64);
     case AF_TYPE_U64: return (a->u64 > b->u64) - (a->u64 < b->u64);
     case AF_TYPE_F64: return compare_f64(a->f64, b->f64);
+    case AF_TYPE_JSON:
     case AF_TYPE_STRING: return af_slice_cmp(a->text, b->text);
     default: return 0;
     }
@@ -41,6 +42,7 @@ struct af_value af_column_value(const struct af_column *col, size_t row)
     case AF_TYPE_F64: return af_value_f64(col->f64[row]);
     case AF_TYPE_TIME: return af_value_time(col->i64[row]);
     case AF_TYPE_STRING: return af_value_text(af_column_text(col, row));
+    case AF_TYPE_JSON: return af_value_json(af_column_text(col, row));
     default: return af_value_none();
     }
 }
@@ -56,7 +58,7 @@ static bool copy_text(struct af_slice text, struct af_arena *arena, struct af_sl
 bool af_value_copy(const struct af_value *value, struct af_arena *arena, struct af_value *out)
 {
     struct af_value copy = *value;
-    if (value->type == AF_TYPE_STRING && !copy_text(value->text, arena, &copy.text))
+    if (af_type_is_text(value->type) && !copy_text(value->text, arena, &copy.text))
         return false;
     *out = copy;
     return true;

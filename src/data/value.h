@@ -5,7 +5,7 @@
 #define AF_DATA_VALUE_H
 #include "data/batch.h"
 
-/* Type NULL: none. Only NULL BOOL I64 U64 F64 TIME STRING occur. */
+/* Type NULL: none. Only NULL BOOL I64 U64 F64 TIME STRING occur, and JSON (as text) in tables that are made by hand. */
 struct af_value {
     enum af_type type;
     union {
@@ -43,6 +43,10 @@ static inline struct af_value af_value_time(int64_t ns)
 static inline struct af_value af_value_text(struct af_slice text)
 {
     return (struct af_value){ .type = AF_TYPE_STRING, .text = text };
+}
+static inline struct af_value af_value_json(struct af_slice text)
+{
+    return (struct af_value){ .type = AF_TYPE_JSON, .text = text };
 }
 /* Order: by type, NULL first; numbers of one type by value (-0 and 0 are equal, NaN is last), text bytewise. */
 int af_value_compare(const struct af_value *a, const struct af_value *b);

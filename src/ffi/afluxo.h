@@ -29,7 +29,8 @@ struct afluxo_mapping_options {
     const char *measurement, *time_zone;        /* overrides, NULL: none */
     int infer;
 };
-AFLUXO_API int af_ffi_mapping_yaml(const struct afluxo_mapping_options *options, void *arrow_schema, char **out_yaml); /* what it would be */
+AFLUXO_API int af_ffi_mapping_yaml(const struct afluxo_mapping_options *options, void *arrow_schema /* stays the caller's */,
+                                   char **out_yaml); /* what it would be; af_ffi_free it */
 AFLUXO_API void af_ffi_free(void *text);
 
 /* --- tables to line protocol --------------------------------------------------------------------------------------------- */
@@ -48,12 +49,17 @@ AFLUXO_API int af_ffi_convert_stream(void *arrow_stream, const struct afluxo_map
                                      struct afluxo_converter **out);
 AFLUXO_API int af_ffi_convert_file(const char *source, const struct afluxo_mapping_options *mapping, const char *precision,
                                    struct afluxo_converter **out);
-/* Line protocol of about `bytes` (whole lines; 0: 1 MiB) that lives until the next call; *len 0: the end. */
+/* Line protocol of at most `bytes` (whole lines, at least one; 0: 1 MiB) and *lines (0, or `lines` NULL: any number) that lives until the
+ * next call; *lines is how many it has. *len 0: the end. */
 AFLUXO_API int af_ffi_convert_next(struct afluxo_converter *converter, size_t bytes, const char **out, size_t *len, uint64_t *lines);
-/* Rows that became no point in the blocks given out so far, one at a time; 0: no more for now, 1: *out is one. */
+/* Rows that became no point in what was read so far, one at a time; 0: no more for now, 1: *out is one, which lives until the next piece.
+ * They are kept until asked for; past AF_FFI_REJECTS_MAX (100,000) waiting they are only counted. */
 AFLUXO_API int af_ffi_convert_reject(struct afluxo_converter *converter, struct afluxo_reject *out);
 AFLUXO_API void af_ffi_convert_counts(const struct afluxo_converter *converter, struct afluxo_counts *out);
 AFLUXO_API void af_ffi_convert_free(struct afluxo_converter *converter);
+
+/* One array with its schema (both taken over) as a stream, which is written to `out_arrow_stream`. */
+AFLUXO_API int af_ffi_stream_of_array(void *arrow_schema, void *arrow_array, void *out_arrow_stream);
 
 /* --- Parquet as Arrow ---------------------------------------------------------------------------------------------------- */
 /* The file's batches as an ArrowArrayStream written to `out`; columns NULL: all. */

@@ -187,9 +187,12 @@ static void end_source(struct af_feed *feed, struct af_feed_item *item)
     close_current(feed);
 }
 
-/* Is this failure about the file, so that the run can go on without it? */
-static bool is_about_the_file(enum af_status status)
+/* Is this failure about the file, so that the run can go on without it? A network that fails, or credentials that are not valid any more,
+ * would make every object after this one bad. */
+static bool is_about_the_file(const struct af_source *source, enum af_status status)
 {
+    if (source->s3 != NULL && (status == AF_EIO || status == AF_EBUSY || status == AF_EUNAUTH))
+        return false;
     return status != AF_ENOMEM && status != AF_ECANCELED && status != AF_EBUG;
 }
 
@@ -198,7 +201,7 @@ static enum af_status bad_source(struct af_feed *feed, struct af_feed_item *item
     const struct af_source *source = &feed->options->sources->items[feed->index];
     if (err != NULL && strstr(err->message, source->path) == NULL)
         af_error_prefix(err, "%s: ", source->path);
-    if (feed->options->strict || !is_about_the_file(status))
+    if (feed->options->strict || !is_about_the_file(source, status))
         return status;
     item->is_bad = true;
     if (err != NULL)

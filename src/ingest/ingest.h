@@ -45,9 +45,9 @@ struct af_source_from {
     const bool *cancel;
 };
 /* Files, directories (recursive), globs, FIFOs, "-", s3://bucket/key, s3://bucket/prefix and s3://bucket/pat*ern (`from` NULL: no s3). An
- * s3:// argument that is a key itself is that object, else all below it, which must begin a whole path segment. Formats by name (.parquet .pq; .csv .txt .tsv; .lp .line .lines), else by first
- * bytes; a pipe without such a name is line protocol until af_source_list_keep says otherwise.
- * In directories files of other kinds are passed over. AF_ENOTFOUND when nothing is left, naming the argument. */
+ * s3:// argument that is a key itself is that object, else all below it, which must begin a whole path segment. Formats by name (.parquet
+ * .pq; .csv .txt .tsv; .lp .line .lines), else by first bytes; a pipe without such a name is line protocol until af_source_list_keep
+ * says otherwise. In directories files of other kinds are passed over. AF_ENOTFOUND when nothing is left, naming the argument. */
 AF_MUST_CHECK enum af_status af_source_list_make(const char *const *args, size_t count, const struct af_source_from *from,
                                                  struct af_source_list *out, struct af_error *err);
 void af_source_list_done(struct af_source_list *list);

@@ -20,10 +20,11 @@ struct af_open_source {
 };
 void af_open_source_unref(struct af_open_source *source); /* NULL is fine */
 
-/* A source's bytes in sequence: a file, a pipe, or the copy of a pipe. */
+/* A source's bytes in sequence: a file or a pipe; or the copy of a pipe, an object of S3. */
 struct af_source_input {
-    struct af_file_input *file; /* NULL: `copy`, from `at` on */
+    struct af_file_input *file; /* NULL: `copy` or `reader`, from `at` on */
     struct af_file *copy;
+    struct af_reader *reader;
     uint64_t at;
 };
 AF_MUST_CHECK enum af_status af_source_input_open(const struct af_source *source, struct af_source_input *out, struct af_error *err);

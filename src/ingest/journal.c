@@ -1,7 +1,8 @@
 /*
  * journal.c - settled units in a file of lines; see ingest.h for the form.
  *
- * Kept in memory as a set of 64-bit keys over (path, size, time of change, part). A file that changed is another file. Two units with one
+ * Kept in memory as a set of 64-bit keys over (path, size, time of change, ETag, part). A file that changed is another file. Two units with
+ * one
  * key would need a collision of 64 bits inside one migration; the price would be a unit skipped, which verify shows.
  */
 #include "base/alloc.h"
@@ -36,6 +37,8 @@ static uint64_t unit_key(const struct af_source *source, uint32_t part)
     uint64_t h = af_hash_bytes(source->path, strlen(source->path), 0);
     h = af_hash_mix(h ^ source->bytes * 0x9e3779b97f4a7c15ULL);
     h = af_hash_mix(h ^ (uint64_t)source->mtime_ns);
+    if (source->etag[0] != '\0')
+        h = af_hash_bytes(source->etag, strlen(source->etag), h);
     h = af_hash_mix(h ^ (uint64_t)part << 1);
     return h != 0 ? h : 1;
 }

@@ -1,8 +1,13 @@
-/* source.c - the arguments of a command become a list of files; a file becomes a table. Pipes are copied where once is not enough. */
+/*
+ * source.c - the arguments of a command become a list of files; a file becomes a table. Pipes are copied where once is not enough.
+ * Objects of S3 are source_s3.c's.
+ */
+#include "aws/s3.h"
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "format/csv/csv.h"
 #include "ingest/ingest_int.h"
+#include "ingest/source_int.h"
 #include <assert.h>
 
 const char *af_source_format_name(enum af_source_format format)
@@ -12,12 +17,6 @@ const char *af_source_format_name(enum af_source_format format)
 }
 
 /* --- the list ------------------------------------------------------------------------------------------------------------ */
-
-struct collector {
-    struct af_source_list *list;
-    size_t cap;
-    bool any_format; /* the file was named itself: its bytes decide */
-};
 
 static bool ends_with(struct af_slice name, const char *suffix)
 {
@@ -32,7 +31,7 @@ static bool ends_with(struct af_slice name, const char *suffix)
     return true;
 }
 
-static bool format_by_name(const char *path, enum af_source_format *out)
+bool af_source_format_by_name(const char *path, enum af_source_format *out)
 {
     static const struct {
         const char *suffix;
@@ -49,7 +48,7 @@ static bool format_by_name(const char *path, enum af_source_format *out)
     return false;
 }
 
-static enum af_source_format format_by_bytes(const char head[4])
+enum af_source_format af_source_format_by_bytes(const char head[4])
 {
     return memcmp(head, "PAR1", 4) == 0 || memcmp(head, "PARE", 4) == 0 ? AF_SOURCE_PARQUET : AF_SOURCE_CSV;
 }
@@ -62,11 +61,11 @@ static enum af_status format_of_file(const char *path, uint64_t size, enum af_so
     size_t len = size < sizeof head ? (size_t)size : sizeof head;
     enum af_status status = af_reader_read(reader, 0, head, len, err);
     af_reader_close(reader);
-    *out = format_by_bytes(head);
+    *out = af_source_format_by_bytes(head);
     return status;
 }
 
-static enum af_status append(struct collector *c, const struct af_source *source, struct af_error *err)
+enum af_status af_source_append(struct af_source_collector *c, const struct af_source *source, struct af_error *err)
 {
     struct af_source_list *list = c->list;
     if (list->count == AF_SOURCES_MAX)
@@ -79,16 +78,21 @@ static enum af_status append(struct collector *c, const struct af_source *source
         list->items = items;
         c->cap = cap;
     }
-    struct af_source *item = &list->items[list->count];
-    *item = *source;
-    item->path = af_arena_copy(&list->arena, af_slice_of(source->path));
-    if (item->path == NULL)
-        return af_fail_nomem(err, "the list of sources");
-    list->count++;
+    list->items[list->count++] = *source;
     return AF_OK;
 }
 
-static enum af_status add_pipe(struct collector *c, const char *path, const enum af_source_format *known, struct af_error *err)
+/* With a copy of its path. */
+static enum af_status append(struct af_source_collector *c, const struct af_source *source, struct af_error *err)
+{
+    struct af_source own = *source;
+    own.path = af_arena_copy(&c->list->arena, af_slice_of(source->path));
+    if (own.path == NULL)
+        return af_fail_nomem(err, "the list of sources");
+    return af_source_append(c, &own, err);
+}
+
+static enum af_status add_pipe(struct af_source_collector *c, const char *path, const enum af_source_format *known, struct af_error *err)
 {
     struct af_source source = { .path = path, .format = known != NULL ? *known : AF_SOURCE_LP, .is_pipe = true,
                                 .is_guess = known == NULL };
@@ -97,9 +101,9 @@ static enum af_status add_pipe(struct collector *c, const char *path, const enum
 
 static enum af_status add_file(void *ctx, const char *path, struct af_error *err)
 {
-    struct collector *c = ctx;
+    struct af_source_collector *c = ctx;
     struct af_source source = { .path = path };
-    bool is_known = format_by_name(path, &source.format);
+    bool is_known = af_source_format_by_name(path, &source.format);
     if (!is_known && !c->any_format)
         return AF_OK;
     if (af_path_kind(path) == AF_PATH_OTHER)
@@ -115,12 +119,14 @@ static bool is_pattern(const char *arg)
     return strpbrk(arg, "*?[") != NULL;
 }
 
-static enum af_status add_argument(struct collector *c, const char *arg, struct af_error *err)
+static enum af_status add_argument(struct af_source_collector *c, const char *arg, struct af_error *err)
 {
     if (strcmp(arg, "-") == 0)
         return add_pipe(c, "-", NULL, err);
-    if (strncmp(arg, "s3://", 5) == 0 || strncmp(arg, "timestream://", 13) == 0)
-        return af_fail(err, AF_EUNSUPPORTED, "%s: this version reads files and directories only", arg);
+    if (af_s3_is_name(arg))
+        return af_source_add_s3(c, arg, err);
+    if (strncmp(arg, "timestream://", 13) == 0)
+        return af_fail(err, AF_EUNSUPPORTED, "%s: this version reads files, directories and s3:// only", arg);
     size_t before = c->list->count;
     switch (af_path_kind(arg)) {
     case AF_PATH_DIR:
@@ -145,10 +151,9 @@ static enum af_status add_argument(struct collector *c, const char *arg, struct 
 enum af_status af_source_list_make(const char *const *args, size_t count, const struct af_source_from *from, struct af_source_list *out,
                                    struct af_error *err)
 {
-    (void)from;
     *out = (struct af_source_list){ 0 };
     af_arena_init(&out->arena, (size_t)1 << 30);
-    struct collector c = { .list = out };
+    struct af_source_collector c = { .list = out, .from = from };
     for (size_t i = 0; i < count; i++) {
         enum af_status status = add_argument(&c, args[i], err);
         if (status != AF_OK) {
@@ -215,7 +220,7 @@ enum af_status af_source_list_keep(struct af_source_list *list, const struct af_
             continue;
         char head[4] = { 0 };
         AF_TRY(af_file_pread(source->copy, 0, head, source->bytes < sizeof head ? (size_t)source->bytes : sizeof head, err));
-        source->format = format_by_bytes(head);
+        source->format = af_source_format_by_bytes(head);
     }
     return AF_OK;
 }
@@ -247,19 +252,30 @@ static enum af_status open_copy(const struct af_source *source, struct af_reader
     return AF_OK;
 }
 
+/* Text is read from its beginning to its end. (Parquet says itself what it reads next.) */
+static void will_need_all(struct af_reader *reader)
+{
+    const struct af_range all = { 0, reader->size };
+    af_reader_will_need(reader, &all, 1);
+}
+
 enum af_status af_source_input_open(const struct af_source *source, struct af_source_input *out, struct af_error *err)
 {
     *out = (struct af_source_input){ .copy = source->copy };
-    return source->copy != NULL ? AF_OK : af_file_input_open(source->path, &out->file, err);
+    if (source->s3 == NULL)
+        return source->copy != NULL ? AF_OK : af_file_input_open(source->path, &out->file, err);
+    AF_TRY(af_source_s3_reader(source, &out->reader, err));
+    will_need_all(out->reader);
+    return AF_OK;
 }
 
 enum af_status af_source_input_read(struct af_source_input *in, void *dst, size_t cap, size_t *out_len, struct af_error *err)
 {
-    if (in->copy == NULL)
+    if (in->file != NULL)
         return af_file_input_read(in->file, dst, cap, out_len, err);
-    uint64_t left = af_file_size(in->copy) - in->at;
+    uint64_t left = (in->reader != NULL ? in->reader->size : af_file_size(in->copy)) - in->at;
     size_t len = left < cap ? (size_t)left : cap;
-    AF_TRY(af_file_pread(in->copy, in->at, dst, len, err));
+    AF_TRY(in->reader != NULL ? af_reader_read(in->reader, in->at, dst, len, err) : af_file_pread(in->copy, in->at, dst, len, err));
     in->at += len;
     *out_len = len;
     return AF_OK;
@@ -267,12 +283,13 @@ enum af_status af_source_input_read(struct af_source_input *in, void *dst, size_
 
 bool af_source_input_is_ready(const struct af_source_input *in)
 {
-    return in->copy != NULL || af_file_input_is_ready(in->file);
+    return in->file == NULL || af_file_input_is_ready(in->file);
 }
 
 void af_source_input_close(struct af_source_input *in)
 {
     af_file_input_close(in->file);
+    af_reader_close(in->reader);
     *in = (struct af_source_input){ 0 };
 }
 
@@ -289,6 +306,8 @@ static enum af_status open_reader(struct af_table *table, const struct af_source
 {
     if (source->copy != NULL)
         return open_copy(source, &table->reader, err);
+    if (source->s3 != NULL)
+        return af_source_s3_reader(source, &table->reader, err);
     if (source->is_pipe)
         return af_fail(err, AF_EBUG, "%s: a table in a pipe that was not copied", source->path);
     return af_file_reader_open(source->path, &table->reader, err);
@@ -346,6 +365,7 @@ enum af_status af_table_scan(struct af_table *table, const size_t *columns, size
     if (table->parquet == NULL) {
         assert(!table->csv_is_taken);
         table->csv_is_taken = true;
+        will_need_all(table->reader);
         *out = table->csv;
         return AF_OK;
     }

@@ -55,7 +55,7 @@ void af_lambda_say(const struct af_lambda_log *log, enum af_lambda_level level, 
 
 /* Where the objects that an event speaks of are, whatever envelope it came in: S3's own notification, that inside SQS, SNS or SNS
  * inside SQS (raw delivery or not), EventBridge ("Object Created"), EventBridge inside SQS, Step Functions' and the earlier loader's
- * input {"bucket","key"} (also as a JSON text in `body`, or a list `objects` of them), `migrate --queue` messages (fleet/fleet.h). */
+ * input {"bucket","key"} (also as a JSON text in `body`, or a list `objects` of them). */
 struct af_lambda_object {
     const char *bucket, *key;           /* key decoded */
     const char *version, *etag;         /* "" if not said */
@@ -85,16 +85,13 @@ AF_MUST_CHECK enum af_status af_lambda_event_parse(struct af_slice json, struct 
 
 /*
  * A function is made once (configuration from the environment, see docs/lambda.md), and handles invocations until it is freed.
- * loader   objects of an event into the target; partial batch answers; what is refused for good to the dead-letter queue
- * query    API Gateway proxy events (REST and HTTP) to the platform's direct query paths
- * monitor  connect, write, query, days left of certificate and token: measured and published
+ * loader   objects of an event into the target; partial batch answers; what is refused for good to the queue of failures
  */
-struct af_lambda_function;
-AF_MUST_CHECK enum af_status af_lambda_loader_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
-AF_MUST_CHECK enum af_status af_lambda_query_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
-AF_MUST_CHECK enum af_status af_lambda_monitor_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
-enum af_status af_lambda_handle(void *function, const struct af_lambda_invocation *invocation, struct af_buf *answer, struct af_error *err);
-void af_lambda_function_free(struct af_lambda_function *function);
-/* By name ("loader", ...): made and run until *cancel. What `afluxo lambda NAME` and the bootstrap of function.zip call. */
+struct af_lambda_loader;
+AF_MUST_CHECK enum af_status af_lambda_loader_new(struct af_aws *aws, struct af_lambda_loader **out, struct af_error *err);
+/* An af_lambda_handler; ctx is the loader. */
+enum af_status af_lambda_load(void *loader, const struct af_lambda_invocation *invocation, struct af_buf *answer, struct af_error *err);
+void af_lambda_loader_free(struct af_lambda_loader *loader);
+/* By name ("loader"): made and run until *cancel. What `afluxo lambda NAME` and the bootstrap of function.zip call. */
 AF_MUST_CHECK enum af_status af_lambda_main(const char *name, const bool *cancel, struct af_error *err);
 #endif

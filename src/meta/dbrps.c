@@ -305,11 +305,9 @@ static enum af_status find_default(struct af_meta *meta, uint64_t org, const cha
     return AF_OK;
 }
 
-enum af_status meta_dbrp_find_locked(struct af_meta *meta, uint64_t org, const char *database, const char *policy, struct af_arena *arena,
-                                     struct af_meta_bucket *out, struct af_error *err)
+static enum af_status look_up(struct af_meta *meta, uint64_t org, const char *database, const char *policy, struct af_arena *arena,
+                              struct af_meta_bucket *out, struct af_error *err)
 {
-    if (policy != NULL && policy[0] == '\0')
-        policy = NULL;
     struct af_meta_filter filter = { 0 };
     AF_TRY(find_quickly(meta, org, database, policy, &filter.id, err));
     if (filter.id == 0 && policy == NULL)
@@ -321,6 +319,21 @@ enum af_status meta_dbrp_find_locked(struct af_meta *meta, uint64_t org, const c
     if (count == 0)
         return af_fail(err, AF_ENOTFOUND, "no dbrp mapping found");
     *out = found[0];
+    return AF_OK;
+}
+
+enum af_status meta_dbrp_find_locked(struct af_meta *meta, uint64_t org, const char *database, const char *policy, struct af_arena *arena,
+                                     struct af_meta_bucket *out, struct af_error *err)
+{
+    struct meta_question question;
+    if (policy != NULL && policy[0] == '\0')
+        policy = NULL;
+    meta_question_make(&question, 'd', org, database, policy);
+    struct meta_place *place = meta_place_of(meta, &question);
+    if (meta_place_answers(place, &question))
+        return meta_place_bucket(place, arena, out) ? AF_OK : af_arena_fail(arena, 0, "a bucket's name", err);
+    AF_TRY(look_up(meta, org, database, policy, arena, out, err));
+    meta_place_keep(place, &question, out, NULL);
     return AF_OK;
 }
 

@@ -248,6 +248,7 @@ enum af_status meta_query_close(struct meta_query *q)
 enum af_status meta_change(struct meta_query *q, const char *conflict_fmt, const char *name)
 {
     struct af_error *err = q->err;
+    meta_room_check(q->meta);
     while (meta_row(q))
         continue;
     bool is_conflict = q->status == AF_ECONFLICT && conflict_fmt != NULL;
@@ -273,6 +274,7 @@ enum af_status meta_run(struct af_meta *meta, const char *sql, struct af_error *
 
 enum af_status meta_begin(struct af_meta *meta, struct af_error *err)
 {
+    meta_room_check(meta);
     return meta_run(meta, "BEGIN IMMEDIATE", err);
 }
 
@@ -312,16 +314,6 @@ static enum af_status bring_forward(struct af_meta *meta, struct af_error *err)
     return meta_end(meta, status, err);
 }
 
-/* On a full disk an administrator must still be able to delete. SQLite's log is written over from its beginning after each checkpoint, and
- * the file's free pages are used again, so what was there once takes no new room. A disk that is full now has none to give: no failure. */
-static void reserve_room(struct af_meta *meta)
-{
-    (void)!meta_run(meta, "PRAGMA wal_autocheckpoint = 16;"
-                          "INSERT OR REPLACE INTO setting (name, value) VALUES ('room', hex(zeroblob(65536)));"
-                          "DELETE FROM setting WHERE name = 'room';"
-                          "PRAGMA wal_checkpoint(RESTART);", NULL);
-}
-
 /* 0600 before a secret is in it: made by us, empty, before SQLite sees it. */
 static enum af_status make_private(const char *path, struct af_error *err)
 {
@@ -331,6 +323,7 @@ static enum af_status make_private(const char *path, struct af_error *err)
 static enum af_status open_db(struct af_meta *meta, const char *path, struct af_error *err)
 {
     AF_TRY(make_private(path, err));
+    meta_room_begin();
     if (sqlite3_open_v2(path, &meta->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return meta->db != NULL ? fail_sqlite(meta, err) : af_fail_nomem(err, "the catalogue");
     (void)sqlite3_busy_timeout(meta->db, BUSY_MS);
@@ -338,7 +331,7 @@ static enum af_status open_db(struct af_meta *meta, const char *path, struct af_
     AF_TRY(meta_run(meta, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                        "PRAGMA foreign_keys = ON;", err));
     AF_TRY(bring_forward(meta, err));
-    reserve_room(meta);
+    meta_room_open(meta);
     return AF_OK;
 }
 
@@ -353,6 +346,7 @@ enum af_status af_meta_open(const char *path, struct af_meta **out, struct af_er
     af_random_bytes(meta->salt, sizeof meta->salt);
     for (size_t i = 0; i < META_CACHE_SLOTS; i++)
         af_arena_init(&meta->known[i].arena, SIZE_MAX / 2);
+    meta_places_init(meta);
     meta->path = af_alloc(len);
     enum af_status status = meta->path != NULL ? AF_OK : af_fail_nomem(err, "the catalogue");
     if (status == AF_OK) {
@@ -373,9 +367,12 @@ void af_meta_close(struct af_meta *meta)
         return;
     for (size_t i = 0; i < META_KEPT_SLOTS; i++)
         (void)sqlite3_finalize(meta->kept[i].stmt);
+    if (meta->db != NULL)
+        meta_room_close(meta);
     (void)sqlite3_close(meta->db);
     for (size_t i = 0; i < META_CACHE_SLOTS; i++)
         af_arena_done(&meta->known[i].arena);
+    meta_places_done(meta);
     af_wipe(meta->salt, sizeof meta->salt);
     af_mutex_done(&meta->hash_lock);
     af_mutex_done(&meta->lock);

@@ -129,7 +129,8 @@ AF_MUST_CHECK enum af_status af_meta_users(struct af_meta *meta, const struct af
                                            struct af_meta_user **out, size_t *out_count, struct af_error *err);
 AF_MUST_CHECK enum af_status af_meta_user_drop(struct af_meta *meta, uint64_t id, struct af_error *err);
 
-/* 1.x: GRANT READ, WRITE, ALL ON db TO user. A database is one of an organisation, and so is what is granted on it. */
+/* 1.x: GRANT READ, WRITE, ALL ON db TO user. A database is one of an organisation, and so is what is granted on it. NONE is kept and
+ * listed too: what was revoked. */
 enum af_grant { AF_GRANT_NONE, AF_GRANT_READ = 1, AF_GRANT_WRITE = 2, AF_GRANT_ALL = 3 };
 AF_MUST_CHECK enum af_status af_meta_grant(struct af_meta *meta, uint64_t user, uint64_t org, const char *database, enum af_grant grant,
                                            struct af_error *err);

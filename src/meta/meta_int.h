@@ -14,7 +14,7 @@
 #include "os/thread.h"
 #include <sqlite3.h>
 
-enum { META_CACHE_SLOTS = 256, META_KEPT_SLOTS = 128, META_HASHERS_MAX = 3 };
+enum { META_CACHE_SLOTS = 256, META_KEPT_SLOTS = 128, META_PLACE_SLOTS = 64, META_HASHERS_MAX = 3 };
 
 /* A principal that was asked for lately, under the digest of what it was asked with. */
 struct meta_known {
@@ -35,6 +35,19 @@ struct meta_proven {
     uint8_t digest[AF_SHA256_BYTES], hash[AF_SHA256_BYTES];
 };
 
+/* A question with one bucket or one organisation as its answer, and the answer. */
+struct meta_question {
+    char text[232];
+    size_t len;               /* 0: too long to be remembered */
+};
+struct meta_place {
+    bool is_set;
+    struct meta_question question;
+    struct af_meta_bucket bucket;
+    struct af_meta_org org;
+    struct af_arena arena;    /* of their texts */
+};
+
 /* A prepared statement, kept for the next time. */
 struct meta_kept {
     sqlite3_stmt *stmt;
@@ -51,6 +64,8 @@ struct af_meta {
     struct meta_proven proven[META_CACHE_SLOTS];
     struct meta_failures failures[META_CACHE_SLOTS];
     struct meta_kept kept[META_KEPT_SLOTS];
+    struct meta_place places[META_PLACE_SLOTS];
+    bool is_bound;            /* no new pages: the disk is full (room.c) */
     char *path;
 };
 
@@ -80,7 +95,25 @@ AF_MUST_CHECK enum af_status meta_run(struct af_meta *meta, const char *sql, str
 /* Changes together: begin, then end with the status of what was done between. */
 AF_MUST_CHECK enum af_status meta_begin(struct af_meta *meta, struct af_error *err);
 AF_MUST_CHECK enum af_status meta_end(struct af_meta *meta, enum af_status status, struct af_error *err);
-void meta_forget(struct af_meta *meta);   /* all known principals */
+void meta_forget(struct af_meta *meta);   /* all known principals and places */
+
+/* room.c: room for changes on a full disk. What fails there is no failure. Before a change or a transaction: see that there is some. */
+void meta_room_begin(void); /* before SQLite is used */
+void meta_room_open(struct af_meta *meta);
+void meta_room_check(struct af_meta *meta);
+void meta_room_close(struct af_meta *meta);
+
+/* places.c: answers that are remembered until the next change. `kind` tells questions apart; `a` and `b` may be NULL. */
+void meta_places_init(struct af_meta *meta);
+void meta_places_done(struct af_meta *meta);
+void meta_places_forget(struct af_meta *meta);
+void meta_question_make(struct meta_question *out, char kind, uint64_t id, const char *a, const char *b);
+struct meta_place *meta_place_of(struct af_meta *meta, const struct meta_question *question); /* where it is kept; NULL: nowhere */
+bool meta_place_answers(const struct meta_place *place, const struct meta_question *question);
+bool meta_place_bucket(const struct meta_place *place, struct af_arena *arena, struct af_meta_bucket *out); /* false: no memory */
+bool meta_place_org(const struct meta_place *place, struct af_arena *arena, struct af_meta_org *out);
+void meta_place_keep(struct meta_place *place, const struct meta_question *question, const struct af_meta_bucket *bucket,
+                     const struct af_meta_org *org); /* one of the two */
 
 uint64_t meta_new_id(void);
 AF_MUST_CHECK enum af_status meta_check_name(const char *name, const char *what, struct af_error *err);

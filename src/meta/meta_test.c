@@ -408,6 +408,9 @@ AF_TEST(meta_grants_are_permissions_on_the_buckets_of_a_database)
     AF_CHECK_OK(af_meta_grant(meta, u, org, "e", AF_GRANT_NONE, &err), err);
     AF_CHECK_OK(af_meta_grants_drop(meta, org, "d", &err), err);
     AF_CHECK_OK(af_meta_grants(meta, u, &arena, &granted, &count, &err), err);
+    AF_CHECK(count == 1 && granted[0].grant == AF_GRANT_NONE); /* revoked is not forgotten */
+    AF_CHECK_OK(af_meta_grants_drop(meta, org, "e", &err), err);
+    AF_CHECK_OK(af_meta_grants(meta, u, &arena, &granted, &count, &err), err);
     AF_CHECK_INT(count, 0);
     AF_CHECK_OK(ask_password("u", "pw", &who), err);
     AF_CHECK(!af_principal_may(&who, AF_ACTION_READ, "buckets", org, d));

@@ -51,13 +51,41 @@ static enum af_status orgs_locked(struct af_meta *meta, const struct af_meta_fil
     return meta_query_close(&q);
 }
 
+static enum af_status answer(const struct meta_place *place, struct af_arena *arena, struct af_meta_org **out, size_t *out_count,
+                             struct af_error *err)
+{
+    *out = af_arena_zero(arena, 1, sizeof **out);
+    if (*out == NULL || !meta_place_org(place, arena, *out))
+        return af_arena_fail(arena, sizeof **out, "an organisation", err);
+    *out_count = 1;
+    return AF_OK;
+}
+
+/* Which organisation a request is of: one that is named, or the first. */
+static enum af_status one_locked(struct af_meta *meta, const struct af_meta_filter *filter, struct af_arena *arena,
+                                 struct af_meta_org **out, size_t *out_count, struct af_error *err)
+{
+    struct meta_question question;
+    meta_question_make(&question, filter->limit == 1 ? '1' : 'o', filter->id, filter->name, NULL);
+    struct meta_place *place = meta_place_of(meta, &question);
+    if (meta_place_answers(place, &question))
+        return answer(place, arena, out, out_count, err);
+    AF_TRY(orgs_locked(meta, filter, arena, out, out_count, err));
+    if (*out_count == 1)
+        meta_place_keep(place, &question, NULL, &(*out)[0]);
+    return AF_OK;
+}
+
 enum af_status af_meta_orgs(struct af_meta *meta, const struct af_meta_filter *filter, struct af_arena *arena, struct af_meta_org **out,
                             size_t *out_count, struct af_error *err)
 {
     struct af_meta_filter own = *filter;
     own.org = own.user = 0;
+    bool is_of_one = (own.id != 0 || own.name != NULL || own.limit == 1) && own.limit <= 1 && own.offset == 0 && own.after == 0 &&
+                     !own.is_descending;
     af_mutex_lock(&meta->lock);
-    enum af_status status = orgs_locked(meta, &own, arena, out, out_count, err);
+    enum af_status status = is_of_one ? one_locked(meta, &own, arena, out, out_count, err)
+                                      : orgs_locked(meta, &own, arena, out, out_count, err);
     af_mutex_unlock(&meta->lock);
     return status;
 }

@@ -22,6 +22,7 @@ void meta_forget(struct af_meta *meta)
 {
     for (size_t i = 0; i < META_CACHE_SLOTS; i++)
         meta->known[i].is_set = false;
+    meta_places_forget(meta);
 }
 
 static bool copy_principal(const struct af_principal *from, struct af_arena *arena, struct af_principal *out)

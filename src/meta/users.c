@@ -121,15 +121,13 @@ enum af_status af_meta_grant(struct af_meta *meta, uint64_t user, uint64_t org, 
     af_mutex_lock(&meta->lock);
     struct meta_query q;
     meta_query_open(&q, meta,
-                    grant == AF_GRANT_NONE ? "DELETE FROM granted WHERE user = ? AND org = ? AND database = ?"
-                                           : "INSERT INTO granted (user, org, database, grant_bits) VALUES (?, ?, ?, ?)"
-                                             " ON CONFLICT DO UPDATE SET grant_bits = excluded.grant_bits",
+                    "INSERT INTO granted (user, org, database, grant_bits) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT DO UPDATE SET grant_bits = excluded.grant_bits",
                     err);
     meta_bind_id(&q, user);
     meta_bind_id(&q, org);
     meta_bind_text(&q, database);
-    if (grant != AF_GRANT_NONE)
-        meta_bind_int(&q, grant);
+    meta_bind_int(&q, grant);
     enum af_status status = meta_change(&q, NULL, NULL);
     af_mutex_unlock(&meta->lock);
     return status;

@@ -19,9 +19,11 @@
 #include "net/net_int.h"
 #include "net/url.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/thread.h"
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef AF_VERSION
@@ -46,6 +48,7 @@ struct af_http {
     uint32_t stall_timeout_ms;
     uint32_t total_timeout_ms;
     bool skip_verify;
+    bool no_proxy, no_redirects, as_is;
 
     /* The running request; `arena` is its memory. */
     struct af_arena arena;
@@ -83,19 +86,37 @@ void af_http_answer_init(struct af_http_answer *answer)
 {
     memset(answer, 0, sizeof *answer);
     af_buf_init(&answer->body, AF_HTTP_ANSWER_BYTES_MAX);
+    af_buf_init(&answer->headers, AF_HTTP_HEADERS_BYTES_MAX);
 }
 
 void af_http_answer_done(struct af_http_answer *answer)
 {
     af_buf_done(&answer->body);
+    af_buf_done(&answer->headers);
 }
 
 static void answer_clear(struct af_http_answer *answer)
 {
-    struct af_buf body = answer->body;
+    struct af_buf body = answer->body, headers = answer->headers;
     memset(answer, 0, sizeof *answer);
     answer->body = body;
+    answer->headers = headers;
     af_buf_clear(&answer->body);
+    af_buf_clear(&answer->headers);
+}
+
+struct af_slice af_http_answer_header(const struct af_http_answer *answer, const char *name)
+{
+    size_t n = strlen(name);
+    struct af_slice left = af_buf_slice(&answer->headers);
+    while (left.len > 0) {
+        const char *end = memchr(left.ptr, '\n', left.len); /* keep_header writes one */
+        size_t line = (size_t)(end - left.ptr);
+        if (line > n && left.ptr[n] == ':' && memcmp(left.ptr, name, n) == 0)
+            return af_slice_trim((struct af_slice){ left.ptr + n + 1, line - n - 1 });
+        left = (struct af_slice){ end + 1, left.len - line - 1 };
+    }
+    return (struct af_slice){ NULL, 0 };
 }
 
 static char *copy_text(const char *text)
@@ -123,6 +144,9 @@ enum af_status af_http_new(const struct af_http_options *options, struct af_http
     http->stall_timeout_ms = or_default(options->stall_timeout_ms, STALL_TIMEOUT_MS);
     http->total_timeout_ms = options->total_timeout_ms;
     http->skip_verify = options->skip_verify;
+    http->no_proxy = options->no_proxy;
+    http->no_redirects = options->no_redirects;
+    http->as_is = options->as_is;
     http->user_agent = copy_text(options->user_agent != NULL ? options->user_agent : "afluxo/" AF_VERSION);
     http->ca_file = options->ca_file != NULL ? copy_text(options->ca_file) : NULL;
     http->easy = curl_easy_init();
@@ -183,6 +207,7 @@ static size_t on_bytes(char *ptr, size_t size, size_t count, void *ctx)
         }
         http->pulled_bytes += bytes.len;
         http->failed = http->request.on_body(http->request.ctx, bytes, &http->failure);
+        http->answer->refused = http->failed != AF_OK;
     }
     return http->failed == AF_OK ? bytes.len : CURL_WRITEFUNC_ERROR;
 }
@@ -215,6 +240,22 @@ static int status_of(struct af_slice line)
     return status;
 }
 
+/* Without memory or room this one is not kept; those before are. */
+static void keep_header(struct af_buf *headers, struct af_slice line)
+{
+    line = af_slice_trim(line);
+    const char *colon = memchr(line.ptr, ':', line.len);
+    char *at = colon != NULL && !headers->failed ? af_buf_reserve(headers, line.len + 1) : NULL;
+    if (at == NULL)
+        return;
+    for (size_t i = 0; i < line.len; i++) {
+        char c = line.ptr[i];
+        at[i] = line.ptr + i < colon && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c == '\n' || c == '\0' ? ' ' : c;
+    }
+    at[line.len] = '\n';
+    headers->len += line.len + 1;
+}
+
 static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 {
     struct af_http *http = ctx;
@@ -225,9 +266,14 @@ static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
         answer_clear(answer);
         answer->status = status_of(line);
         http->head_is_whole = false;
-    } else if (line.len > 0 && (line.ptr[0] == '\r' || line.ptr[0] == '\n')) {
+        return line.len;
+    }
+    if (line.len > 0 && (line.ptr[0] == '\r' || line.ptr[0] == '\n')) {
         http->head_is_whole = true;
-    } else if (header_is(line, "Content-Type", &value)) {
+        return line.len;
+    }
+    keep_header(&answer->headers, line);
+    if (header_is(line, "Content-Type", &value)) {
         copy_printable(answer->content_type, sizeof answer->content_type, value);
     } else if (header_is(line, "X-Influxdb-Version", &value)) {
         copy_printable(answer->influx_version, sizeof answer->influx_version, value);
@@ -258,15 +304,33 @@ static enum af_status add_header(struct af_http *http, const char *header, struc
     return AF_OK;
 }
 
+/* Where systems keep the certificates they trust, for a libcurl that was built for none of them (function.zip's); NULL: it knows itself. */
+static const char *found_ca_file(void)
+{
+    static const char *const places[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+                                          "/var/task/ca-bundle.pem", "/ca-bundle.pem" };
+    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
+    const char *said = getenv("SSL_CERT_FILE");
+    if (built->age >= CURLVERSION_SEVENTH && (built->cainfo != NULL || built->capath != NULL))
+        return NULL;
+    if (said != NULL && said[0] != '\0')
+        return said;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (af_path_kind(places[i]) == AF_PATH_FILE)
+            return places[i];
+    return NULL;
+}
+
 static CURLcode set_connection(struct af_http *http)
 {
     CURL *easy = http->easy;
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, http->request.url);
     if (rc == CURLE_OK)
         rc = curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
-    if (rc == CURLE_OK && http->ca_file != NULL)
-        rc = curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
-    if (rc == CURLE_OK && is_loopback(http->url.host))
+    const char *ca_file = http->ca_file != NULL ? http->ca_file : found_ca_file();
+    if (rc == CURLE_OK && ca_file != NULL)
+        rc = curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    if (rc == CURLE_OK && (http->no_proxy || is_loopback(http->url.host)))
         rc = curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (rc != CURLE_OK)
         return rc;
@@ -278,7 +342,9 @@ static CURLcode set_connection(struct af_http *http)
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, http->skip_verify ? 0L : 1L);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, http->skip_verify ? 0L : 2L);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    (void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    if (!http->as_is)
+        (void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->said);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
@@ -294,6 +360,7 @@ static size_t send_some(char *dst, size_t size, size_t count, void *ctx)
     size_t len = size * count < left ? size * count : (size_t)left;
     if (len != 0 && http->failed == AF_OK)
         http->failed = http->request.read_body(http->request.ctx, http->body_at, dst, len, &http->failure);
+    http->answer->refused = http->failed != AF_OK;
     http->body_at += len;
     return http->failed == AF_OK ? len : CURL_READFUNC_ABORT;
 }
@@ -324,7 +391,7 @@ static CURLcode set_method(struct af_http *http)
     CURL *easy = http->easy;
     const struct af_http_request *request = &http->request;
     if (strcmp(request->method, "GET") == 0) { /* the only one that follows redirects: repeating the others may not be harmless */
-        (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+        (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, http->no_redirects ? 0L : 1L);
         (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
         return CURLE_OK;
     }
@@ -332,7 +399,7 @@ static CURLcode set_method(struct af_http *http)
         return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     if (request->read_body != NULL) {
         set_body_source(http);
-    } else if (strcmp(request->method, "POST") == 0 || request->body.len > 0) {
+    } else if (strcmp(request->method, "POST") == 0 || strcmp(request->method, "PUT") == 0 || request->body.len > 0) {
         (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.ptr : "");
@@ -458,6 +525,12 @@ static enum af_status check_cancel(const struct af_http *http, struct af_error *
     return AF_OK;
 }
 
+static uint32_t total_timeout_ms(const struct af_http *http)
+{
+    uint32_t client = http->total_timeout_ms, request = http->request.timeout_ms;
+    return request != 0 && (client == 0 || request < client) ? request : client;
+}
+
 /* Stalled, out of time? Connecting has a limit of its own, so stalls count from the first byte that may be sent. */
 static enum af_status check_patience(struct af_http *http, struct af_error *err)
 {
@@ -468,13 +541,14 @@ static enum af_status check_patience(struct af_http *http, struct af_error *err)
         http->moved_bytes = moved;
         http->moved_ns = now;
     }
-    if (ms_since(http->moved_ns, now) >= http->stall_timeout_ms)
+    if (http->stall_timeout_ms != UINT32_MAX && ms_since(http->moved_ns, now) >= http->stall_timeout_ms)
         return af_fail(err, AF_EIO,
                        "%s: no byte moved for %u ms (%llu sent, %llu received): the server is stuck or the network lost "
                        "it", http->url.base.ptr, (unsigned)http->stall_timeout_ms, (unsigned long long)http->answer->bytes_sent,
                        (unsigned long long)http->answer->bytes_received);
-    if (http->total_timeout_ms != 0 && ms_since(http->start_ns, now) >= http->total_timeout_ms)
-        return af_fail(err, AF_EIO, "%s: no whole answer within %u ms", http->url.base.ptr, (unsigned)http->total_timeout_ms);
+    uint32_t total_ms = total_timeout_ms(http);
+    if (total_ms != 0 && ms_since(http->start_ns, now) >= total_ms)
+        return af_fail(err, AF_EIO, "%s: no whole answer within %u ms", http->url.base.ptr, (unsigned)total_ms);
     return AF_OK;
 }
 
@@ -482,8 +556,9 @@ static int wait_ms(const struct af_http *http)
 {
     uint32_t ms = http->request.cancel != NULL ? CANCEL_POLL_MS : 1000;
     ms = http->stall_timeout_ms / 4 < ms ? http->stall_timeout_ms / 4 : ms;
-    if (http->total_timeout_ms != 0 && http->total_timeout_ms / 4 < ms)
-        ms = http->total_timeout_ms / 4;
+    uint32_t total_ms = total_timeout_ms(http);
+    if (total_ms != 0 && total_ms / 4 < ms)
+        ms = total_ms / 4;
     return (int)ms + 1;
 }
 

@@ -10,17 +10,21 @@
 
 struct af_http_options {
     uint32_t connect_timeout_ms; /* 0: 10,000 */
-    uint32_t stall_timeout_ms;   /* no byte either way for this long: AF_EIO; 0: 30,000 */
+    uint32_t stall_timeout_ms;   /* no byte either way for this long: AF_EIO; 0: 30,000; UINT32_MAX: never */
     uint32_t total_timeout_ms;   /* of one request; 0: none */
     bool skip_verify;            /* accept any certificate */
     const char *ca_file;         /* NULL: the system's */
     const char *user_agent;      /* NULL: "afluxo/<version>" */
+    bool no_proxy;               /* whatever the environment says: for what answers on this machine's own network only */
+    bool no_redirects;           /* 3xx are answers as others (a signed request must not be sent to somebody else) */
+    bool as_is;                  /* bodies as the server keeps them: no compression is asked for nor undone (ranges of an object) */
 };
 
 struct af_http_request {
-    const char *method;            /* "GET", "POST", "DELETE" */
-    const char *url;
-    const char *const *headers;    /* "Name: value", NULL-terminated; may be NULL */
+    const char *method;            /* "GET", "HEAD" (an answer without body), "POST", "PUT", "DELETE", "PATCH" */
+    const char *url;               /* sent as written: dots in the path stay */
+    /* "Name: value", NULL-terminated; may be NULL. "Name;" is one with an empty value, "Name:" leaves out what libcurl would send. */
+    const char *const *headers;
     struct af_slice body;
     /* Instead of `body`, for what is too large to be in memory: `body_bytes` bytes, asked for in order, from the start again where a kept
      * connection turns out to be dead. Exactly `len` bytes at `offset`. */
@@ -31,20 +35,26 @@ struct af_http_request {
     enum af_status (*on_body)(void *ctx, struct af_slice bytes, struct af_error *err);
     void *ctx;
     const bool *cancel;            /* polled; may be NULL */
+    uint32_t timeout_ms;           /* of this request, if that is less than the client's total_timeout_ms; 0: none */
 };
 
 struct af_http_answer {
-    int status;                    /* 200 ... */
+    int status;                    /* 200 ...; 0: no head came. Kept when the request fails later on */
+    bool refused;                  /* on_body or read_body failed: the request's failure is theirs, not the network's */
     uint32_t retry_after_ms;       /* of Retry-After (seconds or a date); 0: none. At most one day */
     char content_type[96];
     char influx_version[64];       /* X-Influxdb-Version, "" if absent */
     char influx_error[1025];       /* X-Influxdb-Error / X-Platform-Error-Code's message, "" if absent */
+    struct af_buf headers;         /* "name: value\n", names in lower case; see af_http_answer_header */
     struct af_buf body;            /* at most AF_HTTP_ANSWER_BYTES_MAX; longer bodies of failures are cut, of successes AF_ELIMIT */
     uint64_t bytes_sent;
     uint64_t bytes_received;
 };
 void af_http_answer_init(struct af_http_answer *answer);
 void af_http_answer_done(struct af_http_answer *answer);
+/* The value of the first header of that name (written in lower case), without spaces around it; {NULL, 0} if there is none. Headers past
+ * AF_HTTP_HEADERS_BYTES_MAX together are not kept. */
+struct af_slice af_http_answer_header(const struct af_http_answer *answer, const char *name);
 
 void af_http_init(void); /* idempotent, thread-safe */
 

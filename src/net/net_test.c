@@ -564,3 +564,146 @@ AF_TEST(tls_on_a_plain_port_says_so)
     af_peer_stop(peer);
     af_http_answer_done(&answer);
 }
+
+/* --- what services other than InfluxDB need ------------------------------------------------------------------------------------ */
+
+static struct af_peer *exchange(const struct af_peer_step *step, const struct af_http_options *options,
+                                const struct af_http_request *request,
+                                struct af_http_answer *answer, enum af_status want)
+{
+    struct af_peer *peer = af_peer_start(step, 1);
+    struct af_http *http;
+    AF_CHECK_OK(af_http_new(options, &http, &err), err);
+    struct af_http_request full = *request;
+    char url[256];
+    (void)snprintf(url, sizeof url, "%s%s", af_peer_url(peer), request->url);
+    full.url = url;
+    enum af_status status = af_http_send(http, &full, answer, &err);
+    if (status != want)
+        af_test_failed(__FILE__, __LINE__, "%s: %s", af_status_name(status), err.message);
+    af_http_free(http);
+    return peer;
+}
+
+AF_TEST(answer_headers_are_kept)
+{
+    static const struct af_peer_step step = { .bytes = "HTTP/1.1 100 Continue\r\nX-Lost: 1\r\n\r\nHTTP/1.1 200 OK\r\nETag: \"ab\"\r\n"
+                                                       "x-amz-Request-ID:  R 1 \r\nX-Two: 1\r\nX-Two: 2\r\nX-Empty:\r\nContent-Length: "
+                                                       "0\r\n\r\n" };
+    struct af_http_answer answer;
+    af_http_answer_init(&answer);
+    struct af_peer *peer = exchange(&step, &(struct af_http_options){ 0 }, &(struct af_http_request){ .method = "GET", .url = "/" },
+                                    &answer, AF_OK);
+    AF_CHECK_SLICE(af_http_answer_header(&answer, "etag"), "\"ab\"");
+    AF_CHECK_SLICE(af_http_answer_header(&answer, "x-amz-request-id"), "R 1");
+    AF_CHECK_SLICE(af_http_answer_header(&answer, "x-two"), "1");
+    AF_CHECK_SLICE(af_http_answer_header(&answer, "x-empty"), "");
+    AF_CHECK(af_http_answer_header(&answer, "x-empty").ptr != NULL);
+    AF_CHECK(af_http_answer_header(&answer, "x-lost").ptr == NULL && af_http_answer_header(&answer, "x-tw").ptr == NULL);
+    af_peer_stop(peer);
+    af_http_answer_done(&answer);
+}
+
+AF_TEST(too_many_answer_headers_are_cut_not_fatal)
+{
+    struct af_buf text;
+    af_buf_init(&text, 1 << 20);
+    af_buf_append_str(&text, "HTTP/1.1 200 OK\r\nX-First: yes\r\nContent-Length: 2\r\n");
+    for (int i = 0; i < 90; i++)
+        af_buf_printf(&text, "X-Fill-%d: %01000d\r\n", i, i);
+    af_buf_append_str(&text, "X-Last: no\r\n\r\nok");
+    struct af_peer_step step = { .bytes = af_buf_cstr(&text) };
+    struct af_http_answer answer;
+    af_http_answer_init(&answer);
+    struct af_peer *peer = exchange(&step, &(struct af_http_options){ 0 }, &(struct af_http_request){ .method = "GET", .url = "/" },
+                                    &answer, AF_OK);
+    AF_CHECK_SLICE(af_http_answer_header(&answer, "x-first"), "yes");
+    AF_CHECK(af_http_answer_header(&answer, "x-last").ptr == NULL && answer.headers.len <= AF_HTTP_HEADERS_BYTES_MAX);
+    AF_CHECK_SLICE(af_buf_slice(&answer.body), "ok");
+    af_peer_stop(peer);
+    af_http_answer_done(&answer);
+    af_buf_done(&text);
+}
+
+AF_TEST(head_has_no_body)
+{
+    static const struct af_peer_step step = { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 12345678901\r\n\r\n" };
+    struct af_http_answer answer;
+    af_http_answer_init(&answer);
+    struct af_peer *peer = exchange(&step, &(struct af_http_options){ 0 }, &(struct af_http_request){ .method = "HEAD", .url = "/a/../b" },
+                                    &answer, AF_OK);
+    AF_CHECK_SLICE(af_http_answer_header(&answer, "content-length"), "12345678901");
+    AF_CHECK_INT(answer.body.len, 0);
+    AF_CHECK(af_slice_has_prefix(af_peer_request(peer, 0), "HEAD /a/../b HTTP/1.1\r\n")); /* the path as it was written */
+    af_peer_stop(peer);
+    af_http_answer_done(&answer);
+}
+
+AF_TEST(put_says_its_length_even_of_nothing)
+{
+    static const struct af_peer_step step = { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" };
+    static const char *const headers[] = { "Content-Type:", "X-Nothing;", NULL };
+    struct af_http_answer answer;
+    af_http_answer_init(&answer);
+    struct af_peer *peer = exchange(&step, &(struct af_http_options){ .no_proxy = true, .stall_timeout_ms = UINT32_MAX },
+                                    &(struct af_http_request){ .method = "PUT", .url = "/x", .headers = headers }, &answer, AF_OK);
+    struct af_slice sent = af_peer_request(peer, 0);
+    AF_CHECK(memmem(sent.ptr, sent.len, "Content-Length: 0\r\n", 19) != NULL && memmem(sent.ptr, sent.len, "Content-Type", 12) == NULL);
+    AF_CHECK(memmem(sent.ptr, sent.len, "X-Nothing:\r\n", 12) != NULL && memmem(sent.ptr, sent.len, "Expect", 6) == NULL);
+    af_peer_stop(peer);
+    af_http_answer_done(&answer);
+}
+
+AF_TEST(a_redirect_is_an_answer_where_it_must_not_be_followed)
+{
+    static const struct af_peer_step step = { .bytes = "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nx-amz-bucket-region: "
+                                                       "eu-west-1\r\n"
+                                                       "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nas_i" };
+    struct af_http_answer answer;
+    af_http_answer_init(&answer);
+    struct af_peer *peer = exchange(&step, &(struct af_http_options){ .no_redirects = true, .as_is = true },
+                                    &(struct af_http_request){ .method = "GET", .url = "/" }, &answer, AF_OK);
+    AF_CHECK_INT(answer.status, 301);
+    AF_CHECK_SLICE(af_buf_slice(&answer.body), "as_i");
+    struct af_slice sent = af_peer_request(peer, 0);
+    AF_CHECK(memmem(sent.ptr, sent.len, "Accept-Encoding", 15) == NULL);
+    af_peer_stop(peer);
+    af_http_answer_done(&answer);
+}
+
+static enum af_status refuse(void *ctx, struct af_slice bytes, struct af_error *e)
+{
+    (void)ctx;
+    return af_fail(e, AF_ECONFLICT, "no: %zu", bytes.len);
+}
+
+AF_TEST(a_refused_body_keeps_the_head)
+{
+    static const struct af_peer_step whole = { .bytes = "HTTP/1.1 206 Partial\r\nETag: x\r\nContent-Length: 4\r\n\r\nbody" };
+    static const struct af_peer_step cut = { .bytes = "HTTP/1.1 206 Partial\r\nETag: x\r\nContent-Length: 40\r\n\r\n",
+                                             .then = AF_PEER_CLOSE };
+    struct af_http_answer answer;
+    af_http_answer_init(&answer);
+    struct af_http_request request = { .method = "GET", .url = "/", .on_body = refuse };
+    af_peer_stop(exchange(&whole, &(struct af_http_options){ 0 }, &request, &answer, AF_ECONFLICT));
+    AF_CHECK(answer.refused && says("no: 4"));
+    AF_CHECK_INT(answer.status, 206);
+    af_peer_stop(exchange(&cut, &(struct af_http_options){ 0 }, &request, &answer, AF_EIO));
+    AF_CHECK(!answer.refused);
+    AF_CHECK_INT(answer.status, 206);
+    AF_CHECK_SLICE(af_http_answer_header(&answer, "etag"), "x");
+    af_http_answer_done(&answer);
+}
+
+AF_TEST(a_request_has_a_time_of_its_own)
+{
+    static const struct af_peer_step step = { .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .delay_ms = 3000 };
+    struct af_http_answer answer;
+    af_http_answer_init(&answer);
+    int64_t start = af_clock_mono_ns();
+    struct af_http_request request = { .method = "GET", .url = "/", .timeout_ms = 200 };
+    struct af_peer *peer = exchange(&step, &(struct af_http_options){ .total_timeout_ms = 60000 }, &request, &answer, AF_EIO);
+    AF_CHECK(says("within 200 ms") && af_clock_mono_ns() - start < 2500000000);
+    af_peer_stop(peer);
+    af_http_answer_done(&answer);
+}

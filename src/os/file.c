@@ -103,7 +103,7 @@ static void reader_close(struct af_reader *base)
     af_free(reader);
 }
 
-static const struct af_reader_ops reader_ops = { reader_read_at, reader_close };
+static const struct af_reader_ops reader_ops = { .read_at = reader_read_at, .close = reader_close };
 
 /* Open for reading and refuse what is not a regular file. */
 static enum af_status open_regular(const char *path, int *out_fd, uint64_t *out_size, struct af_error *err)

@@ -9,9 +9,11 @@
 struct erase {
     struct query *query;
     const struct af_ql_statement *st;
+    const char *database;
     struct query_stores stores;
     const struct af_predicate *predicate;
     struct af_ql_range range;
+    size_t meant;                        /* measurements of the last visit */
 };
 
 bool query_is_erase(const struct af_ql_statement *statement)
@@ -54,77 +56,113 @@ static enum af_status is_meant(const struct erase *erase, struct af_slice measur
     return AF_OK;
 }
 
+/* InfluxDB looks at conditions shard by shard, and its words begin with the number of one that refuses. */
+static enum af_status refuse(struct erase *erase, const char *words, struct af_error *err)
+{
+    const struct af_query_host *host = erase->query->host;
+    uint64_t shard = 0;
+    if (host->first_shard != NULL)
+        AF_TRY(host->first_shard(host->ctx, erase->database, erase->query->arena, &shard, err));
+    if (shard == 0)
+        return af_fail(err, AF_EINVAL, "%s", words);
+    return af_fail(err, AF_EINVAL, "shard %llu: %s", (unsigned long long)shard, words);
+}
+
 static enum af_status check_fields(struct erase *erase, struct af_store *store, const char *measurement, struct af_error *err)
 {
     struct query_names fields;
     AF_TRY(names_of(erase, store, AF_LIST_FIELDS, measurement, &fields, err));
     for (size_t i = 0; i < fields.count; i++)
         if (names_it(erase->predicate, fields.items[i].name))
-            return af_fail(err, AF_EINVAL, "fields not supported in WHERE clause during deletion");
+            return refuse(erase, "fields not supported in WHERE clause during deletion", err);
     return AF_OK;
 }
 
 /* --- one store ------------------------------------------------------------------------------------------------------------------------ */
 
-static enum af_status visit(struct erase *erase, struct af_store *store, bool only_check, struct af_error *err)
+/* What is done with each measurement that is meant. */
+enum visit { VISIT_COUNT, VISIT_CHECK, VISIT_ERASE };
+
+static enum af_status visit_one(struct erase *erase, struct af_store *store, const char *name, enum visit what, struct af_error *err)
+{
+    struct af_scan scan = { .measurement = name, .start_ns = erase->range.start_ns, .stop_ns = erase->range.stop_ns,
+                            .predicate = erase->predicate };
+    erase->meant++;
+    if (what == VISIT_COUNT)
+        return AF_OK;
+    return what == VISIT_CHECK ? check_fields(erase, store, name, err) : af_store_erase(store, &scan, err);
+}
+
+static enum af_status visit(struct erase *erase, struct af_store *store, enum visit what, struct af_error *err)
 {
     struct query_names measurements;
     AF_TRY(names_of(erase, store, AF_LIST_MEASUREMENTS, NULL, &measurements, err));
     for (size_t i = 0; i < measurements.count; i++) {
         bool is_in;
-        const char *name = measurements.items[i].name.ptr;
-        struct af_scan scan = { .measurement = name, .start_ns = erase->range.start_ns, .stop_ns = erase->range.stop_ns,
-                                .predicate = erase->predicate };
         AF_TRY(is_meant(erase, measurements.items[i].name, &is_in, err));
         if (is_in)
-            AF_TRY(only_check ? check_fields(erase, store, name, err) : af_store_erase(store, &scan, err));
+            AF_TRY(visit_one(erase, store, measurements.items[i].name.ptr, what, err));
     }
     return AF_OK;
 }
 
-static enum af_status visit_all(struct erase *erase, bool only_check, struct af_error *err)
+static enum af_status visit_all(struct erase *erase, enum visit what, struct af_error *err)
 {
+    erase->meant = 0;
     for (size_t i = 0; i < erase->stores.count; i++)
-        AF_TRY(visit(erase, erase->stores.items[i].store, only_check, err));
+        AF_TRY(visit(erase, erase->stores.items[i].store, what, err));
     return AF_OK;
 }
 
 /* --- the statement -------------------------------------------------------------------------------------------------------------------- */
 
-static enum af_status read_condition(struct erase *erase, struct af_error *err)
+static enum af_status read_time(struct erase *erase, struct af_ql_expr **out_rest, struct af_error *err)
 {
     const struct af_ql_statement *st = erase->st;
-    struct af_ql_expr *rest = NULL;
-    AF_TRY(af_ql_split_time(st->condition, erase->query->request->now_ns, NULL, erase->query->arena, &erase->range, &rest, err));
+    AF_TRY(af_ql_split_time(st->condition, erase->query->request->now_ns, NULL, erase->query->arena, &erase->range, out_rest, err));
     bool has_time = erase->range.start_ns != INT64_MIN || erase->range.stop_ns != INT64_MAX;
     if (st->kind == AF_QL_DROP_SERIES && has_time)
         return af_fail(err, AF_EINVAL, "DROP SERIES doesn't support time in WHERE clause");
-    return af_ql_predicate(rest, erase->query->arena, &erase->predicate, err);
+    return AF_OK;
 }
 
-static enum af_status erase_run(struct erase *erase, const char *database, struct af_error *err)
+static enum af_status open_stores(struct erase *erase, struct af_error *err)
 {
     struct af_query_place *places;
     size_t count;
     uint32_t at;
     const struct af_query_host *host = erase->query->host;
-    AF_TRY(read_condition(erase, err));
-    AF_TRY(host->places(host->ctx, database, erase->query->arena, &places, &count, err));
+    AF_TRY(host->places(host->ctx, erase->database, erase->query->arena, &places, &count, err));
     if (count == 0)
-        return af_fail(err, AF_ENOTFOUND, "database not found: %s", database);
+        return af_fail(err, AF_ENOTFOUND, "database not found: %s", erase->database);
     for (size_t i = 0; i < count; i++)
-        AF_TRY(query_stores_get(&erase->stores, database, places[i].policy, true, &at, err));
+        AF_TRY(query_stores_get(&erase->stores, erase->database, places[i].policy, true, &at, err));
+    return AF_OK;
+}
+
+static enum af_status erase_run(struct erase *erase, struct af_error *err)
+{
+    struct af_ql_expr *rest = NULL;
+    struct af_error why = { 0 };
+    AF_TRY(read_time(erase, &rest, err));
+    AF_TRY(open_stores(erase, err));
+    enum af_status status = af_ql_predicate(rest, erase->query->arena, &erase->predicate, &why);
+    if (status == AF_EINVAL) { /* nobody minds where nothing is meant */
+        AF_TRY(visit_all(erase, VISIT_COUNT, err));
+        return erase->meant != 0 ? refuse(erase, why.message, err) : AF_OK;
+    }
+    if (status != AF_OK)
+        return af_fail(err, status, "%s", why.message);
     if (erase->predicate != NULL)
-        AF_TRY(visit_all(erase, true, err));
-    return erase->range.start_ns < erase->range.stop_ns ? visit_all(erase, false, err) : AF_OK;
+        AF_TRY(visit_all(erase, VISIT_CHECK, err));
+    return erase->range.start_ns < erase->range.stop_ns ? visit_all(erase, VISIT_ERASE, err) : AF_OK;
 }
 
 enum af_status query_erase(struct query *query, const struct af_ql_statement *statement, struct af_error *err)
 {
     struct erase erase = { .query = query, .st = statement, .stores = { .host = query->host, .arena = query->arena } };
-    const char *database;
-    AF_TRY(query_database(query, statement, &database, err));
-    enum af_status status = erase_run(&erase, database, err);
+    AF_TRY(query_database(query, statement, &erase.database, err));
+    enum af_status status = erase_run(&erase, err);
     query_stores_close(&erase.stores);
     return status;
 }

@@ -34,6 +34,9 @@ struct af_query_host {
      * Tables, or *out NULL: done, nothing to show. AF_EUNSUPPORTED: this host does not know it. */
     enum af_status (*administer)(void *ctx, const struct af_ql_statement *statement, const char *database, struct af_arena *arena,
                                  struct af_tables **out, struct af_error *err);
+    /* The lowest number of a shard of the database, which InfluxDB's refusals of DELETE begin with; 0: it has none. NULL: no shards
+     * here. */
+    enum af_status (*first_shard)(void *ctx, const char *database, struct af_arena *arena, uint64_t *out, struct af_error *err);
 };
 
 /* --- running queries ---------------------------------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
  * The time of a condition is that of whole shards in InfluxDB, and of points with SHOW SERIES here.
  */
 #include "query/show_int.h"
+#include <strings.h>
 
 bool query_is_show(const struct af_ql_statement *statement)
 {
@@ -92,9 +93,14 @@ static void put_names(struct show *show, const char *series, const char *column,
 
 static enum af_status show_measurements(struct show *show, struct af_error *err)
 {
-    struct query_names names;
+    struct query_names names, all;
     size_t kept = 0;
     AF_TRY(show_measurements_named(show, &names, err));
+    if (show->condition != NULL && names.count == 0) { /* a condition that cannot be answered is refused all the same */
+        bool ignored;
+        AF_TRY(show_names(show, AF_LIST_MEASUREMENTS, NULL, NULL, NULL, &all, err));
+        return all.count != 0 ? show_where_measurement(show, all.items[0].name, &ignored, err) : AF_OK;
+    }
     for (size_t i = 0; i < names.count; i++) {
         bool is_in;
         AF_TRY(show_where_measurement(show, names.items[i].name, &is_in, err));
@@ -336,7 +342,6 @@ static enum af_status show_by_measurement(struct show *show, struct af_error *er
 static const char *kind_words(enum af_ql_kind kind)
 {
     switch (kind) {
-    case AF_QL_SHOW_MEASUREMENTS: return "SHOW MEASUREMENTS";
     case AF_QL_SHOW_SERIES_CARDINALITY: return "SHOW SERIES EXACT CARDINALITY";
     case AF_QL_SHOW_MEASUREMENT_CARDINALITY: return "SHOW MEASUREMENT EXACT CARDINALITY";
     case AF_QL_SHOW_TAG_KEY_CARDINALITY: return "SHOW TAG KEY EXACT CARDINALITY";
@@ -345,9 +350,38 @@ static const char *kind_words(enum af_ql_kind kind)
     }
 }
 
+static bool is_time(const struct af_ql_expr *expr)
+{
+    return expr->kind == AF_QL_REF && strcasecmp(expr->name, "time") == 0;
+}
+
+/* The tree is as deep as a query's may be. */
+static bool compares_time(const struct af_ql_expr *expr)
+{
+    if (expr->kind == AF_QL_PAREN)
+        return compares_time(expr->left);
+    if (expr->kind != AF_QL_BINARY)
+        return false;
+    if (expr->op == AF_QL_AND || expr->op == AF_QL_OR)
+        return compares_time(expr->left) || compares_time(expr->right);
+    return is_time(expr->left) || is_time(expr->right);
+}
+
+/* SHOW MEASUREMENTS takes it as it is written: true and 1 = 1 are no comparisons of tags. */
+static enum af_status take_condition(struct show *show, struct af_error *err)
+{
+    show->range = (struct af_ql_range){ INT64_MIN, INT64_MAX };
+    if (show->st->condition != NULL && compares_time(show->st->condition))
+        return af_fail(err, AF_EINVAL, "SHOW MEASUREMENTS doesn't support time in WHERE clause");
+    show->condition = show->st->condition;
+    return AF_OK;
+}
+
 static enum af_status read_condition(struct show *show, struct af_error *err)
 {
     struct af_ql_expr *rest = NULL;
+    if (show->st->kind == AF_QL_SHOW_MEASUREMENTS)
+        return take_condition(show, err);
     AF_TRY(af_ql_split_time(show->st->condition, show->query->request->now_ns, NULL, show->query->arena, &show->range, &rest, err));
     if (has_range(show) && kind_words(show->st->kind) != NULL)
         return af_fail(err, AF_EINVAL, "%s doesn't support time in WHERE clause", kind_words(show->st->kind));

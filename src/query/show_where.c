@@ -161,12 +161,32 @@ static enum af_status holds(const struct judging *judging, bool *out, struct af_
 
 /* --- measurements --------------------------------------------------------------------------------------------------------------------- */
 
+/* How InfluxDB numbers the types of `name::type`. */
+static unsigned type_number(enum af_ql_cast cast)
+{
+    static const unsigned numbers[] = { [AF_QL_CAST_FLOAT] = 1, [AF_QL_CAST_INTEGER] = 2, [AF_QL_CAST_STRING] = 3, [AF_QL_CAST_BOOLEAN] = 4,
+                                        [AF_QL_CAST_TIME] = 5, [AF_QL_CAST_TAG] = 7, [AF_QL_CAST_FIELD] = 8, [AF_QL_CAST_UNSIGNED] = 9 };
+    return numbers[cast];
+}
+
 /* What is no comparison, in the words of who prints its tree. */
 static enum af_status not_a_comparison(const struct af_ql_expr *expr, struct af_error *err)
 {
-    if (expr->kind == AF_QL_BOOLEAN)
+    switch (expr->kind) {
+    case AF_QL_BOOLEAN:
         return af_fail(err, AF_EINVAL, "&influxql.BooleanLiteral{Val:%s}", expr->boolean ? "true" : "false");
-    return af_fail(err, AF_EINVAL, "invalid tag comparison operator");
+    case AF_QL_INTEGER:
+        return af_fail(err, AF_EINVAL, "&influxql.IntegerLiteral{Val:%lld}", (long long)expr->integer);
+    case AF_QL_UNSIGNED:
+        return af_fail(err, AF_EINVAL, "&influxql.UnsignedLiteral{Val:0x%llx}", (unsigned long long)expr->unsigned_integer);
+    case AF_QL_DURATION:
+        return af_fail(err, AF_EINVAL, "&influxql.DurationLiteral{Val:%lld}", (long long)expr->integer);
+    case AF_QL_STRING:
+        return af_fail(err, AF_EINVAL, "&influxql.StringLiteral{Val:\"" AF_SLICE_FMT "\"}", AF_SLICE_ARG(expr->text));
+    case AF_QL_REF:
+        return af_fail(err, AF_EINVAL, "&influxql.VarRef{Val:\"%s\", Type:%u}", expr->name, type_number(expr->cast));
+    default: return af_fail(err, AF_EINVAL, "invalid tag comparison operator");
+    }
 }
 
 /* Whether a value of the tag is equal to it; a measurement without the tag is never meant. */

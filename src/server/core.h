@@ -60,6 +60,10 @@ enum { CORE_LARGE_BODY_BYTES = AF_SERVER_OPEN_BODY_BYTES_MAX }; /* from here on 
 enum request_class core_class_of(const char *path);
 bool core_is_loopback_name(const char *host); /* 127.0.0.1, ::1, localhost; NULL too: it is what net/serve listens on then */
 
+/* The user of the first start whom nobody made, named or gave a password to since: he owns the operator token and cannot sign in. 1.x has
+ * no such user, and no list of users shows him there. */
+bool core_is_own_user(const struct af_meta_user *user);
+
 /* --- auth.c ------------------------------------------------------------------------------------------------------------------ */
 
 /* True: request->who is known. False: refused, with the answer made. `early`: on an I/O thread; what would take long (a password) passes

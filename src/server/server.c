@@ -270,6 +270,13 @@ static enum af_status make_token(const char *path, struct af_arena *arena, const
     return status;
 }
 
+static const char OWN_USER[] = "admin";
+
+bool core_is_own_user(const struct af_meta_user *user)
+{
+    return !user->has_password && user->is_admin && user->updated_ns == user->created_ns && strcmp(user->name, OWN_USER) == 0;
+}
+
 static enum af_status first_start(struct af_house *house, struct af_arena *arena, const char **out_token, struct af_error *err)
 {
     const char *path = af_arena_printf(arena, "%s/operator-token", house->dir);
@@ -280,7 +287,7 @@ static enum af_status first_start(struct af_house *house, struct af_arena *arena
         AF_TRY(read_token(path, arena, &token, err));
     else
         AF_TRY(make_token(path, arena, &token, err));
-    struct af_meta_setup setup = { .user = "admin", .org = "afluxo", .bucket = "default", .token = token };
+    struct af_meta_setup setup = { .user = OWN_USER, .org = "afluxo", .bucket = "default", .token = token };
     struct af_meta_user user;
     struct af_meta_org org;
     struct af_meta_bucket bucket = { 0 };

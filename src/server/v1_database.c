@@ -283,8 +283,10 @@ static enum af_status create_policy(struct v1_run *run, const struct af_ql_state
     struct v1_policy *p = find_policy(policies, count, st->name);
     if (p != NULL && !is_same(p, st, shard_ns))
         return af_fail(err, AF_ECONFLICT, "retention policy already exists");
+    if (p != NULL && st->is_default && !p->dbrp.is_default)
+        return af_fail(err, AF_ECONFLICT, "retention policy conflicts with an existing policy");
     if (p != NULL)
-        return st->is_default ? set_default(run, p, err) : AF_OK;
+        return AF_OK;
     if (!st->is_default)
         AF_TRY(pin_default(run, policies, count, err));
     return make_policy(run, st->database, st->name, st->duration_ns, shard_ns, st->is_default, err);

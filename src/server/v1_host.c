@@ -51,6 +51,33 @@ static enum af_status host_places(void *ctx, const char *database, struct af_are
     return AF_OK;
 }
 
+/* Of a bucket that was dropped just now there are none. */
+static enum af_status lowest_shard(struct v1_run *run, uint64_t bucket, struct af_arena *arena, uint64_t *lowest, struct af_error *err)
+{
+    struct af_tsm_shard_info *shards;
+    size_t count = 0;
+    enum af_status status = af_tsm_shards(run->request->house->engine, bucket, arena, &shards, &count, err);
+    if (status == AF_ENOTFOUND)
+        return AF_OK;
+    AF_TRY(status);
+    for (size_t i = 0; i < count; i++)
+        if (*lowest == 0 || shards[i].id < *lowest)
+            *lowest = shards[i].id;
+    return AF_OK;
+}
+
+static enum af_status host_first_shard(void *ctx, const char *database, struct af_arena *arena, uint64_t *out, struct af_error *err)
+{
+    struct v1_run *run = ctx;
+    struct v1_policy *policies;
+    size_t count;
+    *out = 0;
+    AF_TRY(v1_policies(run, database, &policies, &count, err));
+    for (size_t i = 0; i < count; i++)
+        AF_TRY(lowest_shard(run, policies[i].bucket.id, arena, out, err));
+    return AF_OK;
+}
+
 /* --- statements that are not about points ------------------------------------------------------------------------------------------- */
 
 const char *v1_database_of(const struct v1_run *run, const struct af_ql_statement *st)
@@ -109,5 +136,6 @@ static enum af_status host_administer(void *ctx, const struct af_ql_statement *s
 
 void v1_host_init(struct v1_run *run)
 {
-    run->host = (struct af_query_host){ .ctx = run, .open = host_open, .places = host_places, .administer = host_administer };
+    run->host = (struct af_query_host){ .ctx = run, .open = host_open, .places = host_places, .administer = host_administer,
+                                        .first_shard = host_first_shard };
 }

@@ -9,50 +9,73 @@
 #include "os/clock.h"
 #include "server/core.h"
 
-/* --- the whole query refused ------------------------------------------------------------------------------------------------------ */
+/* --- the form of the answer --------------------------------------------------------------------------------------------------------- */
+
+struct kind {
+    const char *type;
+    enum af_wire_format format;
+};
+static const struct kind kinds[] = { { "application/json", AF_WIRE_V1_JSON }, { "application/csv", AF_WIRE_V1_CSV },
+                                     { "text/csv", AF_WIRE_V1_CSV }, { "application/x-msgpack", AF_WIRE_V1_MSGPACK } };
+
+/* "*" is any. */
+static bool matches(struct af_slice asked, const char *part, size_t len)
+{
+    return af_slice_is(asked, "*") || (asked.len == len && strncasecmp(asked.ptr, part, len) == 0);
+}
+
+/* The first kind that "type/subtype", either of them "*", or "*" alone means; NULL: none. */
+static const struct kind *kind_of(struct af_slice asked)
+{
+    const char *slash = asked.len != 0 ? memchr(asked.ptr, '/', asked.len) : NULL;
+    if (slash == NULL)
+        return af_slice_is(asked, "*") ? &kinds[0] : NULL;
+    struct af_slice type = { asked.ptr, (size_t)(slash - asked.ptr) };
+    struct af_slice subtype = { slash + 1, asked.len - type.len - 1 };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        size_t len = strcspn(kinds[i].type, "/");
+        if (matches(type, kinds[i].type, len) && matches(subtype, kinds[i].type + len + 1, strlen(kinds[i].type) - len - 1))
+            return &kinds[i];
+    }
+    return NULL;
+}
+
+/* Of ";charset=utf-8;q=0.5" the 0.5; 1 if there is none, 0 if it is no number. */
+static double quality_of(struct af_slice parameters)
+{
+    while (parameters.len != 0) {
+        size_t len = strcspn(parameters.ptr + 1, ",;");
+        struct af_slice one = af_slice_trim((struct af_slice){ parameters.ptr + 1, len });
+        double value = 0;
+        if (one.len >= 2 && (one.ptr[0] == 'q' || one.ptr[0] == 'Q') && one.ptr[1] == '=')
+            return af_f64_parse((struct af_slice){ one.ptr + 2, one.len - 2 }, &value) && value == value ? value : 0;
+        parameters = (struct af_slice){ parameters.ptr + 1 + len, parameters.len - 1 - len };
+    }
+    return 1;
+}
+
+/* What of the Accept header there is and is wanted most, the first of equals; JSON otherwise. */
+static const struct kind *accepted(const char *accept)
+{
+    const struct kind *best = NULL;
+    double best_quality = 0;
+    for (const char *at = accept; at != NULL && *at != '\0';) {
+        size_t len = strcspn(at, ","), type_len = strcspn(at, ",;");
+        const struct kind *kind = kind_of(af_slice_trim((struct af_slice){ at, type_len }));
+        double quality = kind != NULL ? quality_of((struct af_slice){ at + type_len, len - type_len }) : 0;
+        if (kind != NULL && (best == NULL || quality > best_quality)) {
+            best = kind;
+            best_quality = quality;
+        }
+        at += len + (at[len] == ',');
+    }
+    return best != NULL ? best : &kinds[0];
+}
 
 static bool is_pretty(struct af_request *r)
 {
     const char *pretty = af_serve_arg(r->http, "pretty");
     return pretty != NULL && strcmp(pretty, "true") == 0;
-}
-
-void v1_refuse(struct af_request *r, int http_status, const char *words)
-{
-    struct af_buf *body = &r->answer->body;
-    af_answer_fail(r, http_status, "%s", words);
-    af_buf_clear(body);
-    af_buf_append_str(body, is_pretty(r) ? "{\n    \"error\": " : "{\"error\":");
-    af_wire_json_text(body, af_slice_of(words));
-    af_buf_append_str(body, is_pretty(r) ? "\n}\n" : "}\n");
-}
-
-/* --- the form of the answer --------------------------------------------------------------------------------------------------------- */
-
-/* The first of the Accept header's kinds that there is; JSON otherwise. */
-static enum af_wire_format format_of(const char *accept, const char **out_type)
-{
-    static const struct {
-        const char *type;
-        enum af_wire_format format;
-    } kinds[] = { { "application/json", AF_WIRE_V1_JSON }, { "application/csv", AF_WIRE_V1_CSV }, { "text/csv", AF_WIRE_V1_CSV },
-                  { "application/x-msgpack", AF_WIRE_V1_MSGPACK } };
-    *out_type = kinds[0].type;
-    for (const char *at = accept; at != NULL && *at != '\0';) {
-        size_t len = strcspn(at, ",");
-        struct af_slice one = { at, strcspn(at, ",;") };
-        one = af_slice_trim(one);
-        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-            if (af_slice_is(one, kinds[i].type)) {
-                *out_type = kinds[i].type;
-                return kinds[i].format;
-            }
-        }
-        if (af_slice_is(one, "*/*") || af_slice_is(one, "application/*"))
-            return AF_WIRE_V1_JSON;
-        at += len + (at[len] == ',');
-    }
-    return AF_WIRE_V1_JSON;
 }
 
 static int64_t epoch_of(const char *epoch)
@@ -78,13 +101,28 @@ static uint64_t chunk_rows_of(const char *text)
 static struct af_wire_options wire_of(struct af_request *r, const char **out_type)
 {
     const char *chunked = af_serve_form(r->http, "chunked");
+    const struct kind *kind = accepted(af_serve_header(r->http, "Accept"));
+    *out_type = kind->type;
     return (struct af_wire_options){
-        .format = format_of(af_serve_header(r->http, "Accept"), out_type),
+        .format = kind->format,
         .epoch_ns = epoch_of(af_serve_form(r->http, "epoch")),
         .pretty = is_pretty(r),
         .chunked = chunked != NULL && strcmp(chunked, "true") == 0,
         .chunk_rows = chunk_rows_of(af_serve_form(r->http, "chunk_size")),
     };
+}
+
+/* --- the whole query refused ------------------------------------------------------------------------------------------------------ */
+
+void v1_refuse(struct af_request *r, int http_status, const char *words)
+{
+    const char *type;
+    struct af_wire_options wire = wire_of(r, &type);
+    struct af_buf *body = &r->answer->body;
+    af_answer_fail(r, http_status, "%s", words);
+    af_buf_clear(body);
+    af_wire_refusal(body, &wire, words);
+    r->answer->content_type = type;
 }
 
 /* --- answering ---------------------------------------------------------------------------------------------------------------------- */

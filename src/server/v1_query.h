@@ -20,7 +20,8 @@ struct v1_run {
 
 /* --- the request (v1_query.c) ------------------------------------------------------------------------------------------------------- */
 
-/* As af_answer_fail, with the body escaped and spaced as InfluxDB has it on /query. */
+/* As af_answer_fail, the body in the format that the request asks for, as InfluxDB answers on /query. Not for refused credentials: those
+ * words are always JSON. */
 void v1_refuse(struct af_request *r, int http_status, const char *words);
 
 /* The run's text, database, policy and organisation are known: the answer is made. The run lives as long as the answer. */

@@ -173,8 +173,13 @@ static enum af_status put_subscription(struct v1_run *run, const struct af_meta_
 {
     struct af_buf list;
     af_buf_init(&list, 1 << 20);
-    for (size_t i = 0; i < s->destination_count; i++)
-        af_buf_printf(&list, "%s%s", i != 0 ? " " : "", s->destinations[i]);
+    af_buf_append_char(&list, '[');
+    for (size_t i = 0; i < s->destination_count; i++) {
+        if (i != 0)
+            af_buf_append_char(&list, ',');
+        af_json_append_string(&list, af_slice_of(s->destinations[i]));
+    }
+    af_buf_append_char(&list, ']');
     const char *copy = list.failed ? NULL : af_arena_copy(run->arena, af_buf_slice(&list));
     af_buf_done(&list);
     if (copy == NULL)
@@ -182,7 +187,7 @@ static enum af_status put_subscription(struct v1_run *run, const struct af_meta_
     put_text(run, s->policy);
     put_text(run, s->name);
     put_text(run, s->is_all ? "ALL" : "ANY");
-    put_text(run, copy);
+    af_made_cell(run->made, af_value_json(af_slice_of(copy)));
     return AF_OK;
 }
 

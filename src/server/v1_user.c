@@ -43,6 +43,8 @@ static enum af_status create_user(struct v1_run *run, const struct af_ql_stateme
         return af_fail(err, AF_EINVAL, "username required");
     AF_TRY(check_password(st->password, err));
     enum af_status status = find_user(run, st->user, &present, NULL);
+    if (status == AF_OK && st->is_admin && core_is_own_user(&present)) /* what a script for a fresh InfluxDB begins with */
+        return af_meta_user_password(run->meta, present.id, af_slice_of(st->password), err);
     if (status == AF_OK)
         return check_same(run, st, &present, err);
     AF_TRY(af_meta_user_put(run->meta, &user, true, err));
@@ -70,6 +72,8 @@ static enum af_status show_users(struct v1_run *run, struct af_error *err)
         qsort(users, count, sizeof *users, by_age);
     af_made_begin(run->made, NULL, 2, columns);
     for (size_t i = 0; i < count; i++) {
+        if (core_is_own_user(&users[i]))
+            continue;
         af_made_cell(run->made, af_value_text(af_slice_of(users[i].name)));
         af_made_cell(run->made, af_value_bool(users[i].is_admin));
     }

@@ -94,16 +94,26 @@ struct writing {
     bool is_trial;               /* parse only */
 };
 
+/* As InfluxDB tells it: from where the point begins. */
+static struct af_slice without_blanks(struct af_slice line)
+{
+    size_t blanks = 0;
+    while (blanks < line.len && (line.ptr[blanks] == ' ' || line.ptr[blanks] == '\t' || line.ptr[blanks] == '\0'))
+        blanks++;
+    return (struct af_slice){ line.ptr + blanks, line.len - blanks };
+}
+
 static void on_bad_line(void *ctx, const struct af_lp_bad_line *bad)
 {
     struct writing *w = ctx;
     size_t before = w->bad_words.len;
-    size_t len = bad->raw.len < BAD_LINE_BYTES_MAX ? bad->raw.len : BAD_LINE_BYTES_MAX;
+    struct af_slice line = without_blanks(bad->raw);
+    size_t len = line.len < BAD_LINE_BYTES_MAX ? line.len : BAD_LINE_BYTES_MAX;
     if (w->result->bad_lines++ > 0)
         af_buf_append_char(&w->bad_words, '\n');
     af_buf_append_str(&w->bad_words, "unable to parse '");
-    af_buf_append(&w->bad_words, bad->raw.ptr, len);
-    af_buf_append_str(&w->bad_words, len < bad->raw.len ? "...': " : "': ");
+    af_buf_append(&w->bad_words, line.ptr, len);
+    af_buf_append_str(&w->bad_words, len < line.len ? "...': " : "': ");
     af_buf_append_str(&w->bad_words, bad->reason);
     if (w->bad_words.failed) {
         af_buf_rewind(&w->bad_words, before);

@@ -105,22 +105,30 @@ static enum af_status kept_ids(const struct af_tsm_batch *batch, const struct af
     return AF_OK;
 }
 
+static enum af_status apply(struct af_tsm_batch *batch, struct af_tsm_verdict *out, uint64_t *out_stretch, struct af_error *err)
+{
+    const uint32_t *ids;
+    AF_TRY(check_types(batch, out, err));
+    if (batch->job.live_count == 0)
+        return AF_OK;
+    AF_TRY(kept_ids(batch, out, &ids, err));
+    return put(batch, ids, out_stretch, err);
+}
+
 enum af_status af_tsm_apply(struct af_tsm_batch *batch, struct af_tsm_verdict *out, uint64_t *out_stretch, struct af_error *err)
 {
     struct job *job = &batch->job;
-    const uint32_t *ids;
     memset(out, 0, sizeof *out);
     *out_stretch = 0;
     if (job->live_count == 0)
         return AF_OK;
     AF_TRY(core_make_room(job->engine, err));
-    AF_TRY(check_types(batch, out, err));
-    if (job->live_count == 0)
-        return AF_OK;
-    AF_TRY(kept_ids(batch, out, &ids, err));
-    AF_TRY(put(batch, ids, out_stretch, err));
-    core_after_write(job->engine);
-    return AF_OK;
+    core_gate_enter(&job->bucket->gate);
+    enum af_status status = apply(batch, out, out_stretch, err);
+    core_gate_leave(&job->bucket->gate);
+    if (status == AF_OK && job->live_count > 0)
+        core_after_write(job->engine);
+    return status;
 }
 
 struct af_slice af_tsm_batch_key(const struct af_tsm_batch *batch, uint32_t row)

@@ -1,6 +1,6 @@
 /*
- * core_int.h - what the engine's core shares among its own files: engine.c, shard.c, manifest.c, write.c, flush.c, keeper.c, view.c,
- * store.c, install.c, built.c. The parts below them (log, index, caches, files) know only tsm_int.h.
+ * core_int.h - what the engine's core shares among its own files: engine.c, drop.c, shard.c, manifest.c, write.c, flush.c, keeper.c,
+ * view.c, store.c, install.c, built.c. The parts below them (log, index, caches, files) know only tsm_int.h.
  */
 #ifndef AF_TSM_CORE_INT_H
 #define AF_TSM_CORE_INT_H
@@ -33,6 +33,12 @@ AF_MUST_CHECK enum af_status core_bucket_add_locked(struct af_tsm *engine, struc
 /* Out of the tables, marked as dropped. */
 void core_bucket_remove_locked(struct af_tsm *engine, struct af_bucket *bucket);
 
+/* Writers enter and leave; for who must meet none of them it is closed and opened again (struct af_gate). */
+void core_gate_enter(struct af_gate *gate);
+void core_gate_leave(struct af_gate *gate);
+void core_gate_close(struct af_gate *gate);
+void core_gate_open(struct af_gate *gate);
+
 /* The bucket with the lowest id that is not less: a reference, or NULL. */
 struct af_bucket *core_bucket_from(struct af_tsm *engine, uint64_t id);
 
@@ -60,6 +66,18 @@ AF_MUST_CHECK enum af_status core_manifest_save(struct af_tsm *engine, struct af
 AF_MUST_CHECK enum af_status core_manifest_save_locked(struct af_tsm *engine, struct af_bucket *bucket, struct af_error *err);
 /* Every bucket of the data directory into the engine's tables, with shards, files, types and index. */
 AF_MUST_CHECK enum af_status core_load(struct af_tsm *engine, struct af_error *err);
+
+/* --- drop.c: buckets taken away, and the room that is set aside for deletions ------------------------------------------------ */
+
+/* Set the room aside, if it is not, there is enough, and points are served from here. */
+void core_reserve_make(struct af_tsm *engine);
+/* Something that deletes and may be done twice; once more with that room if it fails with AF_EFULL. */
+typedef enum af_status (*core_deletion)(void *ctx, struct af_error *err);
+AF_MUST_CHECK enum af_status core_delete(struct af_tsm *engine, core_deletion call, void *ctx, struct af_error *err);
+/* The log may have points of a bucket that is gone; until all of it was flushed (core_flush_all_locked) no bucket of this id is made. */
+AF_MUST_CHECK enum af_status core_note_departed(struct af_tsm *engine, uint64_t id, struct af_error *err);
+bool core_is_departed(struct af_tsm *engine, uint64_t id);
+void core_forget_departed(struct af_tsm *engine);
 
 /* --- write.c --------------------------------------------------------------------------------------------------------------- */
 

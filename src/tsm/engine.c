@@ -7,9 +7,6 @@
  * While the log is replayed the engine has none (`wal` is NULL): a cache that fills up is flushed, and the log stays whole until the next
  * flush after it. A crash in between replays all of it again over files that hold a part already: the last value of a point wins both
  * times.
- *
- * Dropping (a bucket here, shards in keeper.c) holds engine->flush: a flush makes directories that it needs and must not bring back
- * one that is on its way out.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -156,12 +153,24 @@ static enum af_status change_bucket(struct af_tsm *engine, struct af_bucket *buc
     return status;
 }
 
+/* The catalogue is locked, and the log has no points of an earlier bucket of this id (drop.c). */
+static enum af_status lock_catalog_for(struct af_tsm *engine, uint64_t id, struct af_error *err)
+{
+    for (;;) {
+        af_mutex_lock(&engine->catalog);
+        if (!core_is_departed(engine, id))
+            return AF_OK;
+        af_mutex_unlock(&engine->catalog);
+        AF_TRY(af_tsm_flush(engine, err));
+    }
+}
+
 enum af_status af_tsm_bucket_set(struct af_tsm *engine, const struct af_tsm_bucket *settings, struct af_error *err)
 {
     if (settings->retention_ns < 0 || settings->shard_ns < 0)
         return af_fail(err, AF_EINVAL, "a bucket's retention and shard length cannot be negative");
     struct af_error why = { 0 };
-    af_mutex_lock(&engine->catalog);
+    AF_TRY(lock_catalog_for(engine, settings->id, err));
     struct af_bucket *bucket = af_bucket_find(engine, settings->id);
     enum af_status status = bucket != NULL ? change_bucket(engine, bucket, settings, &why) : make_bucket(engine, settings, &why);
     af_bucket_unref(bucket);
@@ -181,65 +190,6 @@ bool af_tsm_bucket_has(struct af_tsm *engine, uint64_t id, struct af_tsm_bucket 
     }
     af_bucket_unref(bucket);
     return true;
-}
-
-static void set_dropped(struct af_tsm *engine, struct af_bucket *bucket, bool is_dropped)
-{
-    af_mutex_lock(&engine->lock);
-    bucket->is_dropped = is_dropped; /* nobody finds it from here on */
-    af_mutex_unlock(&engine->lock);
-}
-
-/* The rename is the moment: before it nothing has changed, after it the rest is clearing up that the next start would do too. */
-static enum af_status take_away(struct af_tsm *engine, struct af_bucket *bucket, const char *away, struct af_error *err)
-{
-    set_dropped(engine, bucket, true);
-    enum af_status status = af_dir_remove(away, err);
-    if (status == AF_OK)
-        status = af_path_rename(bucket->dir, away, err);
-    if (status != AF_OK) {
-        set_dropped(engine, bucket, false);
-    } else {
-        af_mutex_lock(&engine->lock);
-        core_bucket_remove_locked(engine, bucket);
-        af_mutex_unlock(&engine->lock);
-    }
-    return status;
-}
-
-/* *out_away: where its directory is now; NULL: there is no such bucket. */
-static enum af_status drop_bucket(struct af_tsm *engine, uint64_t id, char **out_away, struct af_error *err)
-{
-    struct af_bucket *bucket = af_bucket_find(engine, id);
-    *out_away = NULL;
-    if (bucket == NULL)
-        return AF_OK;
-    char *away = core_printf("%s.dropped", bucket->dir);
-    enum af_status status = away == NULL ? af_fail_nomem(err, "a path") : take_away(engine, bucket, away, err);
-    af_bucket_unref(bucket);
-    if (status == AF_OK)
-        *out_away = away;
-    else
-        af_free(away);
-    return status;
-}
-
-enum af_status af_tsm_bucket_drop(struct af_tsm *engine, uint64_t id, struct af_error *err)
-{
-    char *away;
-    struct af_error why = { 0 };
-    af_mutex_lock(&engine->flush);
-    af_mutex_lock(&engine->catalog);
-    enum af_status status = drop_bucket(engine, id, &away, &why);
-    af_mutex_unlock(&engine->catalog);
-    /* The log may hold its points: a bucket made again under the same id must not get them back from a replay. */
-    if (status == AF_OK && away != NULL)
-        status = core_flush_all_locked(engine, &why);
-    af_mutex_unlock(&engine->flush);
-    if (away != NULL && af_dir_remove(away, NULL) != AF_OK)
-        af_tsm_say(engine, "%s could not be removed and is left for the next start", away);
-    af_free(away);
-    return core_settle(engine, status, &why, err);
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
@@ -267,6 +217,7 @@ static struct af_tsm *engine_new(const struct af_tsm_options *options)
     af_mutex_init(&engine->catalog);
     af_mutex_init(&engine->apply);
     af_mutex_init(&engine->lock);
+    af_mutex_init(&engine->reserve);
     af_cond_init(&engine->room);
     af_cond_init(&engine->wake);
     engine->at.next_shard = 1;
@@ -343,6 +294,7 @@ static enum af_status open_all(struct af_tsm *engine, struct af_error *err)
     AF_TRY(core_load(engine, err));
     AF_TRY(open_log(engine, err));
     AF_TRY(leave_log(engine, err));
+    core_reserve_make(engine);
     return engine->options.is_manual ? AF_OK : core_keepers_start(engine, err);
 }
 
@@ -375,6 +327,7 @@ void af_tsm_close(struct af_tsm *engine)
         core_bucket_remove_locked(engine, engine->at.buckets[engine->at.bucket_count - 1]);
     af_free(engine->at.buckets);
     af_free(engine->at.shards);
+    af_free(engine->at.departed);
     af_file_close(engine->lock_file);
     af_free(engine->dir);
     af_free(engine->data_dir);
@@ -382,6 +335,7 @@ void af_tsm_close(struct af_tsm *engine)
     af_mutex_done(&engine->catalog);
     af_mutex_done(&engine->apply);
     af_mutex_done(&engine->lock);
+    af_mutex_done(&engine->reserve);
     af_cond_done(&engine->room);
     af_cond_done(&engine->wake);
     af_free(engine);

@@ -15,8 +15,12 @@
  * Series and keys are in one order, so the selected series are walked along a part's index; where they are far apart the cursor seeks.
  *
  * A series is hidden when no file and no cache has a point of it. Files are looked at first, while writes go on. Then writes stand still
- * between log and cache (af_wal_pause) for the rest: files that came meanwhile and the caches. A writer that found the series before
+ * (the bucket's gate, and af_wal_pause) for the rest: files that came meanwhile and the caches. A writer that found the series before
  * shows it again after it has applied (write.c).
+ *
+ * A measurement without a series left has no fields any more, in any shard: forgotten in the same moment (types.c), when no writer has
+ * claimed one that is not in a cache. What of its old types is in files is under tombstones, and the log has nothing of it: what it had
+ * was flushed, and what was not would be in a cache.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -349,31 +353,13 @@ struct looking {
     struct af_arena arena;      /* of one key */
 };
 
-/* Does the key have a row that no tombstone covers? */
-static enum af_status has_rows(struct looking *look, const struct af_tsm_entry *entry, bool *out, struct af_error *err)
-{
-    struct af_piece piece = { .part = (struct af_tsm_part *)look->part, .entry = *entry };
-    struct af_merge *merge;
-    struct af_tsm_values values;
-    piece.tombs = af_part_tombs(look->part, entry->key, &piece.tomb_count);
-    *out = true;
-    if (piece.tomb_count == 0)
-        return AF_OK;
-    af_arena_reset(&look->arena);
-    AF_TRY(af_merge_open(&piece, 1, INT64_MIN, INT64_MAX, &look->arena, &merge, err));
-    enum af_status status = af_merge_next(merge, &values, err);
-    af_merge_close(merge);
-    *out = values.count > 0;
-    return status;
-}
-
 static enum af_status look_at_entry(void *ctx, size_t which, const struct af_tsm_entry *entry, struct af_error *err)
 {
     struct looking *look = ctx;
     bool has = true;
     if (look->selection.is_settled[which])
         return AF_OK;
-    enum af_status status = has_rows(look, entry, &has, err);
+    enum af_status status = af_merge_has_rows(look->part, entry, &look->arena, &has, err);
     look->selection.is_settled[which] = has;
     return status;
 }
@@ -424,7 +410,40 @@ static enum af_status look_in_cache(struct looking *look, const struct af_view *
     return AF_OK;
 }
 
-/* While nothing is applied: files that came since `seen`, and the caches. */
+/* A measurement of which the last series was hidden has no fields any more: they may come back with other types. */
+static enum af_status forget_types(struct looking *look, const struct af_view *view, uint32_t measurement, struct af_error *err)
+{
+    struct af_index *index = look->selection.index;
+    uint64_t measurements;
+    uint64_t series;
+    af_arena_reset(&look->arena);
+    AF_TRY(af_index_counts(index, measurement, NULL, &look->arena, &measurements, &series, err));
+    for (size_t i = 0; i < view->shard_count && series == 0; i++)
+        af_types_forget(view->shards[i].shard->types, af_index_measurement_name(index, measurement));
+    return AF_OK;
+}
+
+/* Series are in order of their keys, those of a measurement are neighbours. */
+static enum af_status hide(struct looking *look, const struct af_view *view, struct af_error *err)
+{
+    const struct selection *selection = &look->selection;
+    bool has_hidden = false;
+    for (size_t s = 0; s < selection->count; s++) {
+        uint32_t measurement = af_index_measurement(selection->index, selection->ids[s]);
+        if (!selection->is_settled[s])
+            af_index_hide(selection->index, selection->ids[s]);
+        has_hidden = has_hidden || !selection->is_settled[s];
+        bool is_last = s + 1 == selection->count || af_index_measurement(selection->index, selection->ids[s + 1]) != measurement;
+        if (!is_last)
+            continue;
+        if (has_hidden)
+            AF_TRY(forget_types(look, view, measurement, err));
+        has_hidden = false;
+    }
+    return AF_OK;
+}
+
+/* While nothing is claimed or applied: files that came since `seen`, and the caches. */
 static enum af_status hide_rest(struct af_tsm *engine, struct looking *look, uint64_t bucket, const struct af_view *seen,
                                 struct af_error *err)
 {
@@ -433,11 +452,40 @@ static enum af_status hide_rest(struct af_tsm *engine, struct looking *look, uin
     enum af_status status = look_in_files(look, view, seen, err);
     for (size_t i = 0; i < view->cache_count && status == AF_OK; i++)
         status = look_in_cache(look, view, view->caches[i], err);
-    for (size_t s = 0; s < look->selection.count && status == AF_OK; s++)
-        if (!look->selection.is_settled[s])
-            af_index_hide(look->selection.index, look->selection.ids[s]);
+    if (status == AF_OK)
+        status = hide(look, view, err);
     af_view_close(view);
     return status;
+}
+
+/* Nobody writes to the bucket meanwhile; to others, nobody is between the log and the cache. */
+static enum af_status hide_alone(struct af_tsm *engine, struct looking *look, struct af_bucket *bucket, const struct af_view *seen,
+                                 struct af_error *err)
+{
+    core_gate_close(&bucket->gate);
+    if (engine->wal != NULL)
+        af_wal_pause(engine->wal);
+    else
+        af_mutex_lock(&engine->apply);
+    enum af_status status = hide_rest(engine, look, bucket->settings.id, seen, err);
+    if (engine->wal != NULL)
+        af_wal_resume(engine->wal);
+    else
+        af_mutex_unlock(&engine->apply);
+    core_gate_open(&bucket->gate);
+    return status;
+}
+
+/* The deletion is done, so only a failed fsync is a failure: else the old types may be there again after a restart. */
+static enum af_status settle_types(struct af_tsm *engine, const struct af_view *view, struct af_error *err)
+{
+    for (size_t i = 0; i < view->shard_count; i++) {
+        struct af_error why = { 0 };
+        enum af_status status = af_types_settle(view->shards[i].shard->types, &why);
+        if (status != AF_OK && core_is_sync_failure(&why))
+            return core_settle(engine, status, &why, err);
+    }
+    return AF_OK;
 }
 
 static bool all_settled(const struct looking *look)
@@ -448,25 +496,19 @@ static bool all_settled(const struct looking *look)
     return true;
 }
 
-static enum af_status hide_series(struct af_tsm *engine, struct looking *look, uint64_t bucket, struct af_error *err)
+static enum af_status hide_series(struct af_tsm *engine, struct looking *look, struct af_bucket *bucket, struct af_error *err)
 {
     struct af_view *seen;
-    enum af_status status = af_view_open(engine, bucket, INT64_MIN, INT64_MAX, &seen, err);
+    enum af_status status = af_view_open(engine, bucket->settings.id, INT64_MIN, INT64_MAX, &seen, err);
     if (status == AF_ECORRUPT) /* a damaged shard: what it has nobody knows, so nothing is hidden */
         return AF_OK;
     if (status != AF_OK)
         return status;
     status = look_in_files(look, seen, NULL, err);
     if (status == AF_OK && !all_settled(look)) {
-        if (engine->wal != NULL)
-            af_wal_pause(engine->wal);
-        else
-            af_mutex_lock(&engine->apply);
-        status = hide_rest(engine, look, bucket, seen, err);
-        if (engine->wal != NULL)
-            af_wal_resume(engine->wal);
-        else
-            af_mutex_unlock(&engine->apply);
+        status = hide_alone(engine, look, bucket, seen, err);
+        if (status == AF_OK)
+            status = settle_types(engine, seen, err);
     }
     af_view_close(seen);
     return status;
@@ -509,8 +551,24 @@ static enum af_status erase(struct af_tsm *engine, struct af_bucket *bucket, con
         return af_arena_fail(arena, look.selection.count, "a deletion", err);
     look.selection.cancel = NULL; /* the points are gone: the rest is quick and cannot be half done */
     af_arena_init(&look.arena, SIZE_MAX / 2);
-    enum af_status status = hide_series(engine, &look, bucket->settings.id, err);
+    enum af_status status = hide_series(engine, &look, bucket, err);
     af_arena_done(&look.arena);
+    return status;
+}
+
+struct deletion {
+    struct af_tsm *engine;
+    struct af_bucket *bucket;
+    const struct af_scan *scan;
+};
+
+static enum af_status delete(void *ctx, struct af_error *err)
+{
+    const struct deletion *deletion = ctx;
+    struct af_arena arena;
+    af_arena_init(&arena, SIZE_MAX / 2);
+    enum af_status status = erase(deletion->engine, deletion->bucket, deletion->scan, &arena, err);
+    af_arena_done(&arena);
     return status;
 }
 
@@ -523,10 +581,7 @@ enum af_status af_tsm_erase(struct af_tsm *engine, uint64_t bucket, const struct
     struct af_bucket *found = af_bucket_find(engine, bucket);
     if (found == NULL)
         return af_fail(err, AF_ENOTFOUND, "there is no bucket %016" PRIx64 " in %s", bucket, engine->dir);
-    struct af_arena arena;
-    af_arena_init(&arena, SIZE_MAX / 2);
-    enum af_status status = erase(engine, found, scan, &arena, err);
-    af_arena_done(&arena);
+    enum af_status status = core_delete(engine, delete, &(struct deletion){ engine, found, scan }, err);
     af_bucket_unref(found);
     return status;
 }

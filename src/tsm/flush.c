@@ -481,6 +481,7 @@ static void note_success(struct af_tsm *engine)
     af_mutex_unlock(&engine->lock);
     if (was_full)
         af_tsm_say(engine, "there is room again: the cache was written out");
+    core_reserve_make(engine);
 }
 
 static void note_failure(struct af_tsm *engine, enum af_status status, const struct af_error *why)
@@ -547,6 +548,8 @@ enum af_status core_flush_all_locked(struct af_tsm *engine, struct af_error *err
     enum af_status status = AF_OK;
     for (int i = 0; i < 2 && status == AF_OK && !is_fresh; i++)
         status = round_noted(engine, false, &is_fresh, err);
+    if (status == AF_OK)
+        core_forget_departed(engine); /* buckets are dropped under engine->flush: none has gone since the log was emptied */
     return status;
 }
 

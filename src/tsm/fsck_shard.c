@@ -24,6 +24,7 @@ struct shard_check {
     const char **names;
     size_t count, cap;
     struct af_buf last_series;
+    struct af_arena key_arena;       /* of one key */
     uint64_t wrong_types;            /* in `noted` */
 };
 
@@ -82,10 +83,16 @@ static void check_series(struct shard_check *c, const char *path, struct af_slic
         fsck_say(c->fsck, "%s: series " AF_SLICE_FMT " is not in the bucket's series index", path, AF_SLICE_ARG(series));
 }
 
-static enum af_status check_types(struct shard_check *c, const char *path, struct af_slice series, struct af_slice field, enum af_type type,
-                                  struct af_error *err)
+static enum af_status check_types(struct shard_check *c, const struct af_tsm_part *part, const struct af_tsm_entry *entry,
+                                  struct af_slice series, struct af_slice field, struct af_error *err)
 {
     enum af_type has;
+    bool has_rows; /* if not, the field may have another type by now */
+    const char *path = part->path;
+    const enum af_type type = entry->type;
+    AF_TRY(af_merge_has_rows(part, entry, &c->key_arena, &has_rows, err));
+    if (!has_rows)
+        return AF_OK;
     const struct af_slice measurement = af_key_measurement_raw(series);
     AF_TRY(af_types_claim(c->found, measurement, field, type, &has, err));
     if (has != type)
@@ -98,8 +105,9 @@ static enum af_status check_types(struct shard_check *c, const char *path, struc
     return AF_OK;
 }
 
-static enum af_status check_keys(struct shard_check *c, const char *path, struct af_tsm_cursor *cursor, struct af_error *err)
+static enum af_status check_keys(struct shard_check *c, const struct af_tsm_part *part, struct af_tsm_cursor *cursor, struct af_error *err)
 {
+    const char *path = part->path;
     for (;;) {
         struct af_tsm_entry entry;
         struct af_slice series;
@@ -112,7 +120,7 @@ static enum af_status check_keys(struct shard_check *c, const char *path, struct
             continue;
         }
         check_series(c, path, series);
-        AF_TRY(check_types(c, path, series, field, entry.type, err));
+        AF_TRY(check_types(c, part, &entry, series, field, err));
     }
 }
 
@@ -265,11 +273,31 @@ static enum af_status check_index_crc(struct shard_check *c, const char *path, s
     return AF_OK;
 }
 
+/* With its tombstones, if they can be read: those that cannot are told of on their own. */
+static enum af_status check_keys_of(struct shard_check *c, const char *path, struct af_tsm_file *file, struct af_error *err)
+{
+    struct af_tsm_part part = { .path = (char *)(uintptr_t)path, .file = file };
+    struct af_tsm_cursor *cursor;
+    af_arena_init(&part.tomb_arena, SIZE_MAX / 2);
+    enum af_status status = af_part_tombs_load(&part, err);
+    if (status == AF_ECORRUPT || status == AF_EUNSUPPORTED) {
+        part.tomb_count = 0;
+        status = AF_OK;
+    }
+    if (status == AF_OK)
+        status = af_tsm_cursor_open(file, AF_SLICE_LIT(""), &cursor, err);
+    if (status == AF_OK) {
+        status = check_keys(c, &part, cursor, err);
+        af_tsm_cursor_close(cursor);
+    }
+    af_arena_done(&part.tomb_arena);
+    return status;
+}
+
 static enum af_status check_open_tsm(struct shard_check *c, const char *path, struct af_tsm_file *file, bool *out_whole,
                                      struct af_error *err)
 {
     struct af_tsm_check check;
-    struct af_tsm_cursor *cursor;
     AF_TRY(af_tsm_check(file, on_tsm_fault, c->fsck, &check, err));
     c->fsck->out->blocks += check.blocks;
     c->fsck->out->points += check.points;
@@ -280,10 +308,7 @@ static enum af_status check_open_tsm(struct shard_check *c, const char *path, st
         return AF_OK;
     check_times(c, path, &check);
     AF_TRY(check_side(c, path, file, err));
-    AF_TRY(af_tsm_cursor_open(file, AF_SLICE_LIT(""), &cursor, err));
-    enum af_status status = check_keys(c, path, cursor, err);
-    af_tsm_cursor_close(cursor);
-    return status;
+    return check_keys_of(c, path, file, err);
 }
 
 static enum af_status check_tsm(struct shard_check *c, const char *path, bool *out_whole, struct af_error *err)
@@ -525,6 +550,7 @@ enum af_status fsck_shard(struct fsck *fsck, struct fsck_bucket *bucket, const c
         fsck_fault(fsck, "%s: the bucket's list of shards does not have it: what it holds is not read", dir);
     fsck->out->shards++;
     af_arena_init(&c.arena, SIZE_MAX / 2);
+    af_arena_init(&c.key_arena, SIZE_MAX / 2);
     af_buf_init(&c.last_series, SIZE_MAX / 2);
     enum af_status status = check_shard(&c, err);
     if (c.found != NULL)
@@ -533,6 +559,7 @@ enum af_status fsck_shard(struct fsck *fsck, struct fsck_bucket *bucket, const c
         af_types_close(c.noted);
     af_buf_done(&c.last_series);
     af_free(c.names);
+    af_arena_done(&c.key_arena);
     af_arena_done(&c.arena);
     return status;
 }

@@ -291,8 +291,11 @@ static enum af_status install_all(struct install *install, const char *dir, stru
     enum af_status status = core_flush_all_locked(install->engine, &why);
     if (status == AF_OK)
         status = find_shard(install, &why);
-    if (status == AF_OK)
+    if (status == AF_OK) {
+        core_gate_enter(&install->bucket->gate);
         status = bring_in(install, &why);
+        core_gate_leave(&install->bucket->gate);
+    }
     af_mutex_unlock(&install->engine->flush);
     return core_settle(install->engine, status, &why, err);
 }

@@ -86,6 +86,7 @@ struct load {
     struct af_bucket *bucket;
     bool must_index;     /* the series index is to be rebuilt from the files */
     bool has_manifest;
+    struct af_arena arena; /* of one key */
 };
 
 static enum af_status corrupt(const struct load *load, const char *what, struct af_error *err)
@@ -112,15 +113,24 @@ static bool next_number(struct af_slice *rest, int64_t *out)
     return next_word(rest, &word) && af_i64_parse(word, out);
 }
 
+/* The type of a key, unless all of it is deleted: its field may have another type by now. */
+static enum af_status learn_type(struct load *load, struct af_shard *shard, const struct af_tsm_part *part,
+                                 const struct af_tsm_entry *entry, struct af_slice series, struct af_slice field, struct af_error *err)
+{
+    enum af_type has;
+    bool has_rows;
+    AF_TRY(af_merge_has_rows(part, entry, &load->arena, &has_rows, err));
+    return has_rows ? af_types_claim(shard->types, af_key_measurement_raw(series), field, entry->type, &has, err) : AF_OK;
+}
+
 /* A TSM file's keys into whatever is to be rebuilt. */
-static enum af_status learn_keys(struct load *load, struct af_shard *shard, bool must_type, struct af_tsm_cursor *cursor,
-                                 struct af_error *err)
+static enum af_status learn_keys(struct load *load, struct af_shard *shard, bool must_type, const struct af_tsm_part *part,
+                                 struct af_tsm_cursor *cursor, struct af_error *err)
 {
     for (;;) {
         struct af_tsm_entry entry;
         struct af_slice series;
         struct af_slice field;
-        enum af_type has;
         uint32_t id;
         AF_TRY(af_tsm_cursor_next(cursor, &entry, err));
         if (entry.key.ptr == NULL)
@@ -128,7 +138,7 @@ static enum af_status learn_keys(struct load *load, struct af_shard *shard, bool
         if (!af_tsm_key_split(entry.key, &series, &field))
             continue;
         if (must_type)
-            AF_TRY(af_types_claim(shard->types, af_key_measurement_raw(series), field, entry.type, &has, err));
+            AF_TRY(learn_type(load, shard, part, &entry, series, field, err));
         if (load->must_index)
             AF_TRY(af_index_add(load->bucket->index, series, &id, err));
     }
@@ -139,7 +149,7 @@ static enum af_status learn(struct load *load, struct af_shard *shard, bool must
     for (size_t i = 0; i < shard->files->count && (must_type || load->must_index); i++) {
         struct af_tsm_cursor *cursor;
         AF_TRY(af_tsm_cursor_open(shard->files->parts[i]->file, (struct af_slice){ "", 0 }, &cursor, err));
-        enum af_status status = learn_keys(load, shard, must_type, cursor, err);
+        enum af_status status = learn_keys(load, shard, must_type, shard->files->parts[i], cursor, err);
         af_tsm_cursor_close(cursor);
         AF_TRY(status);
     }
@@ -379,8 +389,12 @@ static enum af_status load_bucket(struct af_tsm *engine, uint64_t id, const char
         af_bucket_unref(load.bucket);
         return status;
     }
-    AF_TRY(read_manifest(&load, err));
-    AF_TRY(look_around(&load, err));
+    af_arena_init(&load.arena, SIZE_MAX);
+    status = read_manifest(&load, err);
+    if (status == AF_OK)
+        status = look_around(&load, err);
+    af_arena_done(&load.arena);
+    AF_TRY(status);
     if (!load.has_manifest)
         load.bucket->is_changed = true;
     return AF_OK;

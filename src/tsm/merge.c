@@ -420,3 +420,21 @@ enum af_status af_merge_next(struct af_merge *merge, struct af_tsm_values *out, 
     *out = view;
     return AF_OK;
 }
+
+enum af_status af_merge_has_rows(const struct af_tsm_part *part, const struct af_tsm_entry *entry, struct af_arena *arena, bool *out,
+                                 struct af_error *err)
+{
+    struct af_piece piece = { .part = (struct af_tsm_part *)(uintptr_t)part, .entry = *entry };
+    struct af_merge *merge;
+    struct af_tsm_values values;
+    piece.tombs = af_part_tombs(part, entry->key, &piece.tomb_count);
+    *out = true;
+    if (piece.tomb_count == 0)
+        return AF_OK;
+    af_arena_reset(arena);
+    AF_TRY(af_merge_open(&piece, 1, INT64_MIN, INT64_MAX, arena, &merge, err));
+    enum af_status status = af_merge_next(merge, &values, err);
+    af_merge_close(merge);
+    *out = status != AF_OK || values.count > 0;
+    return status;
+}

@@ -122,7 +122,7 @@ static enum af_status tombs_read(struct af_tsm_part *part, const char *path, str
     return status;
 }
 
-static enum af_status tombs_load(struct af_tsm_part *part, struct af_error *err)
+enum af_status af_part_tombs_load(struct af_tsm_part *part, struct af_error *err)
 {
     char *path = af_part_side_path(part->path, ".tombstone");
     if (path == NULL)
@@ -279,7 +279,7 @@ enum af_status af_part_open(const char *path, struct af_tsm_part **out, struct a
         status = open_file(part, side_path, err);
     }
     if (status == AF_OK)
-        status = tombs_load(part, err);
+        status = af_part_tombs_load(part, err);
     af_free(side_path);
     if (status != AF_OK) {
         af_part_unref(part);

@@ -63,6 +63,8 @@ void af_bucket_unref(struct af_bucket *bucket)
 {
     if (bucket == NULL || --bucket->refs > 0)
         return;
+    af_mutex_done(&bucket->gate.lock);
+    af_cond_done(&bucket->gate.changed);
     af_index_close(bucket->index);
     af_free(bucket->shards);
     af_free(bucket->dir);
@@ -86,8 +88,46 @@ enum af_status core_bucket_new(const char *data_dir, const struct af_tsm_bucket 
         af_free(bucket);
         return status;
     }
+    af_mutex_init(&bucket->gate.lock);
+    af_cond_init(&bucket->gate.changed);
     *out = bucket;
     return AF_OK;
+}
+
+void core_gate_enter(struct af_gate *gate)
+{
+    af_mutex_lock(&gate->lock);
+    while (gate->is_closed)
+        af_cond_wait(&gate->changed, &gate->lock);
+    gate->inside++;
+    af_mutex_unlock(&gate->lock);
+}
+
+void core_gate_leave(struct af_gate *gate)
+{
+    af_mutex_lock(&gate->lock);
+    if (--gate->inside == 0 && gate->is_closed)
+        af_cond_broadcast(&gate->changed);
+    af_mutex_unlock(&gate->lock);
+}
+
+void core_gate_close(struct af_gate *gate)
+{
+    af_mutex_lock(&gate->lock);
+    while (gate->is_closed) /* one at a time */
+        af_cond_wait(&gate->changed, &gate->lock);
+    gate->is_closed = true;
+    while (gate->inside > 0)
+        af_cond_wait(&gate->changed, &gate->lock);
+    af_mutex_unlock(&gate->lock);
+}
+
+void core_gate_open(struct af_gate *gate)
+{
+    af_mutex_lock(&gate->lock);
+    gate->is_closed = false;
+    af_cond_broadcast(&gate->changed);
+    af_mutex_unlock(&gate->lock);
 }
 
 struct af_shard *af_shard_ref(struct af_shard *shard)

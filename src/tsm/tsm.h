@@ -7,6 +7,7 @@
  *     scan <-- merge of cache and files, one series at a time, in time order
  *
  *     DIR/LOCK                                             one owner
+ *     DIR/reserve                                          room for deletions on a full disk (drop.c), may be missing
  *     DIR/wal/NNNNNNNNNN.wal                               ours: InfluxDB's has no checksum. One log for all buckets
  *     DIR/engine/data/<bucket, 16 hex>/series              series index, may be deleted, is rebuilt from the TSM files
  *     DIR/engine/data/<bucket>/shards                      which shard covers which time
@@ -55,7 +56,8 @@ struct af_tsm_bucket {
 };
 /* Make it or change its settings. Names and owners live in meta/. */
 AF_MUST_CHECK enum af_status af_tsm_bucket_set(struct af_tsm *engine, const struct af_tsm_bucket *bucket, struct af_error *err);
-/* With all its data. Absent is fine. */
+/* With all its data; on a full disk too. Absent is fine. A bucket of the same id is made after its points have left the log: that may fail
+ * then. */
 AF_MUST_CHECK enum af_status af_tsm_bucket_drop(struct af_tsm *engine, uint64_t id, struct af_error *err);
 bool af_tsm_bucket_has(struct af_tsm *engine, uint64_t id, struct af_tsm_bucket *out); /* out may be NULL */
 int64_t af_tsm_default_shard_ns(int64_t retention_ns);

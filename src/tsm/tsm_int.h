@@ -13,7 +13,7 @@
  *     engine->catalog buckets come and go, manifests are written
  *     (the log's pause, or engine->apply without a log: no write is between the log and the cache)
  *     engine->lock    buckets, shards, settings, which caches and file sets are current; never held over I/O
- *     index lock, types lock, cache lock, wal lock
+ *     a bucket's gate, index lock, types lock, cache lock, wal lock, engine->reserve
  *     a digest's lock (its days are made), the lock of all digests
  * shard->work comes first because its holder works for minutes: nobody who holds another lock may wait for it.
  *
@@ -162,6 +162,11 @@ struct af_types_field {
 AF_MUST_CHECK enum af_status af_types_list(struct af_types *types, struct af_slice measurement, struct af_arena *arena,
                                            struct af_types_field **out, size_t *out_count, struct af_error *err);
 AF_MUST_CHECK enum af_status af_types_sync(struct af_types *types, struct af_error *err); /* to disk, if changed */
+/* The measurement has no data any more, and nobody is between a claim and the cache (core_gate_close): it has no fields until one is
+ * claimed
+ * again. Durable with af_types_settle, and before that claim returns. */
+void af_types_forget(struct af_types *types, struct af_slice measurement);
+AF_MUST_CHECK enum af_status af_types_settle(struct af_types *types, struct af_error *err); /* what was forgotten, to disk */
 
 /* --- cache.c: points in memory, one generation --------------------------------------------------------------------------------- */
 
@@ -254,6 +259,8 @@ AF_MUST_CHECK enum af_status af_files_replace(struct af_files *files, struct af_
 bool af_part_name_parse(const char *path, const char *suffix, uint32_t *out_generation, uint32_t *out_sequence);
 /* `path` with ".tsm" replaced; NULL without memory. af_free. */
 char *af_part_side_path(const char *path, const char *suffix);
+/* Tombstones of a part of which only the path is known yet, for fsck: nothing else is opened. */
+AF_MUST_CHECK enum af_status af_part_tombs_load(struct af_tsm_part *part, struct af_error *err);
 AF_MUST_CHECK enum af_status af_part_open(const char *path, struct af_tsm_part **out, struct af_error *err);
 void af_part_unref(struct af_tsm_part *part);
 /* Unlink it now; the caller holds shard->work, or the part was in no set. Who reads it goes on reading.
@@ -330,6 +337,9 @@ AF_MUST_CHECK enum af_status af_merge_open(const struct af_piece *pieces, size_t
 /* The next stretch, at most a few blocks long, valid until the next call; count 0 is the end. */
 AF_MUST_CHECK enum af_status af_merge_next(struct af_merge *merge, struct af_tsm_values *out, struct af_error *err);
 void af_merge_close(struct af_merge *merge);
+/* Has the key a row in the part that no tombstone covers? `arena` is reset. */
+AF_MUST_CHECK enum af_status af_merge_has_rows(const struct af_tsm_part *part, const struct af_tsm_entry *entry, struct af_arena *arena,
+                                               bool *out, struct af_error *err);
 /* For who copies blocks as they are: is the next thing a whole block that no other piece, no tombstone and no end of the range touches?
  * Then *out_part and *out_ref name it, and af_merge_skip_block goes past it. */
 bool af_merge_free_block(struct af_merge *merge, struct af_tsm_part **out_part, const struct af_tsm_block_ref **out_ref);
@@ -386,10 +396,21 @@ struct af_shard {
     struct af_mutex work;
     _Atomic uint32_t refs;
 };
+/*
+ * Who writes is inside from before it claims types of fields until its points are in the cache. Closed: nobody is inside, and who wants in
+ * waits. Nothing of the engine that a writer may wait for is held by who closes it, but for the log's pause taken after it.
+ */
+struct af_gate {
+    struct af_mutex lock;
+    struct af_cond changed;          /* it is open again, or nobody is inside any more */
+    uint64_t inside;
+    bool is_closed;
+};
 struct af_bucket {
     struct af_tsm_bucket settings;   /* under engine->lock */
     char *dir;
     struct af_index *index;
+    struct af_gate gate;
     struct af_shard **shards;        /* references; by start; under engine->lock */
     size_t shard_count, shard_cap;
     bool is_dropped;                 /* under engine->lock */
@@ -409,6 +430,9 @@ struct af_tsm {
     struct af_mutex catalog;         /* making and dropping buckets, writing their manifests */
     struct af_mutex apply;           /* without a log: held over each put into the cache */
     struct af_mutex lock;
+    struct af_mutex reserve;         /* drop.c: also held over I/O; no other lock is taken under it */
+    bool has_reserve;                /* under it: room is set aside for deletions */
+    _Atomic bool is_reserve_lent;    /* a deletion has that room: writes are refused */
     struct af_cond room;             /* with lock: a frozen cache is gone, or could not be written */
     struct af_cond wake;             /* with lock: the keepers have something to do */
 
@@ -430,6 +454,8 @@ struct af_tsm {
         bool must_flush, must_stop;
         enum af_status flush_failure; /* of the last flush; AF_OK: it went well */
         uint64_t undropped_segment;  /* segments before this one are not needed and could not be removed; 0: none */
+        uint64_t *departed;          /* ids of buckets that are gone and whose points the log may have, ascending */
+        size_t departed_count, departed_cap;
         bool is_full, is_read_only;
         char why[256];
     } at;

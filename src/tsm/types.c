@@ -1,12 +1,16 @@
 /*
- * types.c - the types of fields in a shard: the first write decides.
+ * types.c - the types of fields in a shard: the first write decides, until the measurement is deleted.
  *
  *     "AFTYPES" 1 | u32 crc32 of the rest, little-endian
  *     for each measurement: uvarint length, its name as in keys; uvarint count of fields
  *         for each field: uvarint length, its name; u8 block type of the TSM format
  *
  * The file is small and written whole (temporary, fsync, rename) when something was added. It may be deleted: the keys and block types of
- * the TSM files say the same, except for what only the log has yet.
+ * the TSM files say the same (but for keys of which all is deleted), except for what only the log has yet.
+ *
+ * A measurement that is forgotten is not listed and not written to the file; the next claim of one of its fields begins it anew, with
+ * other types perhaps. The log may have that claim alone, and a replay must not meet the old types then: so the claim waits until the file
+ * is without them. That is seldom left to it: who forgets says af_types_settle.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -22,6 +26,7 @@ struct measurement {
     struct index_names fields; /* texts are owned */
     enum af_type *types;       /* by field */
     uint32_t type_cap;
+    uint64_t forgotten;        /* by which change; 0: it is not */
 };
 
 struct af_types {
@@ -31,7 +36,9 @@ struct af_types {
     struct index_names names;  /* of measurements; texts are owned */
     struct measurement *measurements;
     uint32_t cap;
-    uint64_t changes, synced;  /* claims that added something; how many of them the file has */
+    uint64_t changes, synced;  /* claims that added something, and forgotten measurements; how many of them the file has */
+    uint64_t forgotten;        /* the last change that forgot something */
+    bool has_file;
 };
 
 /* --- in memory ---------------------------------------------------------------------------------------------------------------- */
@@ -97,12 +104,33 @@ static bool add_field(struct measurement *measurement, struct af_slice field, en
     return true;
 }
 
+static void begin_anew(struct measurement *measurement)
+{
+    free_names(&measurement->fields);
+    measurement->forgotten = 0;
+}
+
+static struct measurement *find_measurement(const struct af_types *types, struct af_slice name)
+{
+    uint32_t number = index_names_find(&types->names, name);
+    return number != AF_INDEX_NONE ? &types->measurements[number] : NULL;
+}
+
+/* Does the file have old types that a claim of the measurement would meet after a crash? */
+static bool is_unsettled_locked(const struct af_types *types, struct af_slice measurement_name)
+{
+    const struct measurement *measurement = find_measurement(types, measurement_name);
+    return measurement != NULL && types->has_file && measurement->forgotten > types->synced;
+}
+
 static enum af_status claim_locked(struct af_types *types, struct af_slice measurement_name, struct af_slice field, enum af_type type,
                                    enum af_type *out_has, struct af_error *err)
 {
     struct measurement *measurement = find_or_add_measurement(types, measurement_name);
     if (measurement == NULL)
         return af_fail_nomem(err, "the types of fields");
+    if (measurement->forgotten != 0)
+        begin_anew(measurement);
     uint32_t number = index_names_find(&measurement->fields, field);
     if (number != AF_INDEX_NONE) {
         *out_has = measurement->types[number];
@@ -121,9 +149,31 @@ enum af_status af_types_claim(struct af_types *types, struct af_slice measuremen
     if (af_tsm_type_code(type) < 0)
         return af_fail(err, AF_EBUG, "a field of type %s cannot be stored", af_type_name(type));
     af_mutex_lock(&types->lock);
+    while (is_unsettled_locked(types, measurement)) {
+        af_mutex_unlock(&types->lock);
+        AF_TRY(af_types_sync(types, err));
+        af_mutex_lock(&types->lock);
+    }
     enum af_status status = claim_locked(types, measurement, field, type, out_has, err);
     af_mutex_unlock(&types->lock);
     return status;
+}
+
+void af_types_forget(struct af_types *types, struct af_slice measurement_name)
+{
+    af_mutex_lock(&types->lock);
+    struct measurement *measurement = find_measurement(types, measurement_name);
+    if (measurement != NULL && measurement->forgotten == 0 && measurement->fields.count > 0)
+        measurement->forgotten = types->forgotten = ++types->changes;
+    af_mutex_unlock(&types->lock);
+}
+
+enum af_status af_types_settle(struct af_types *types, struct af_error *err)
+{
+    af_mutex_lock(&types->lock);
+    bool is_due = types->has_file && types->forgotten > types->synced;
+    af_mutex_unlock(&types->lock);
+    return is_due ? af_types_sync(types, err) : AF_OK;
 }
 
 static int by_name(const void *a, const void *b)
@@ -136,10 +186,9 @@ static enum af_status list_locked(const struct af_types *types, struct af_slice 
                                   size_t *out_count, struct af_error *err)
 {
     *out_count = 0;
-    uint32_t number = index_names_find(&types->names, name);
-    if (number == AF_INDEX_NONE)
+    const struct measurement *measurement = find_measurement(types, name);
+    if (measurement == NULL || measurement->forgotten != 0)
         return AF_OK;
-    const struct measurement *measurement = &types->measurements[number];
     uint32_t count = measurement->fields.count;
     struct af_types_field *list = af_arena_zero(arena, count, sizeof *list);
     if (list == NULL)
@@ -181,6 +230,8 @@ static void print(const struct af_types *types, struct af_buf *out)
     af_buf_append(out, crc_room, sizeof crc_room);
     for (uint32_t i = 0; i < types->names.count; i++) {
         const struct measurement *measurement = &types->measurements[i];
+        if (measurement->forgotten != 0)
+            continue;
         append_text(out, index_names_get(&types->names, i));
         af_uvarint_append(out, measurement->fields.count);
         for (uint32_t k = 0; k < measurement->fields.count; k++) {
@@ -289,6 +340,7 @@ enum af_status af_types_open(const char *path, struct af_types **out, struct af_
         return status;
     }
     types->changes = types->synced = 0;
+    types->has_file = true;
     *out = types;
     return AF_OK;
 }
@@ -321,7 +373,10 @@ static enum af_status sync_one(struct af_types *types, struct af_buf *bytes, str
         return AF_OK;
     AF_TRY(af_buf_check(bytes, "the types of fields", err));
     AF_TRY(af_file_write_atomic(types->path, af_buf_slice(bytes), false, err));
-    types->synced = changes; /* under sync_lock; readers of it hold that too */
+    af_mutex_lock(&types->lock);
+    types->synced = changes;
+    types->has_file = true;
+    af_mutex_unlock(&types->lock);
     return AF_OK;
 }
 

@@ -74,6 +74,9 @@ enum af_status core_make_room(struct af_tsm *engine, struct af_error *err)
 /* After a full disk: is there room for the log again? */
 static enum af_status heal(struct af_tsm *engine, struct af_error *err)
 {
+    if (engine->is_reserve_lent)
+        return later(err, af_fail(err, AF_EFULL, "no space left on the disk of %s but what is set aside for deletions, and one is at work",
+                                  engine->dir));
     af_mutex_lock(&engine->lock);
     bool is_full = engine->at.is_full && engine->wal != NULL;
     af_mutex_unlock(&engine->lock);
@@ -428,18 +431,28 @@ enum af_status job_check_points(struct job *job, struct af_error *err)
     return job_check_retention(job, retention_ns, err);
 }
 
-static enum af_status write_rows(struct job *job, struct af_tsm_series_memo *memo, struct af_error *err)
+/* Inside the bucket's gate. */
+static enum af_status write_placed(struct job *job, struct af_tsm_series_memo *memo, const uint32_t *series_before, struct af_error *err)
 {
-    const uint32_t *series_before = job->points.series;
     uint32_t *ids;
-    AF_TRY(job_check_points(job, err));
     AF_TRY(place(job, err));
     AF_TRY(job_list_dropped(job, series_before, err));
     job->engine->counts.points_dropped += job->verdict->dropped_row_count;
     if (job->live_count == 0)
         return AF_OK;
     AF_TRY(job_resolve(job, memo, &ids, err));
-    AF_TRY(commit(job, ids, err));
+    return commit(job, ids, err);
+}
+
+static enum af_status write_rows(struct job *job, struct af_tsm_series_memo *memo, struct af_error *err)
+{
+    const uint32_t *series_before = job->points.series;
+    AF_TRY(job_check_points(job, err));
+    core_gate_enter(&job->bucket->gate);
+    enum af_status status = write_placed(job, memo, series_before, err);
+    core_gate_leave(&job->bucket->gate);
+    if (status != AF_OK || job->live_count == 0)
+        return status;
     job->engine->counts.points_written += job->live_count;
     job->engine->counts.values_written += job_count_values(job);
     job->engine->counts.commits++;
@@ -488,7 +501,7 @@ static enum af_status replay_record(struct core_replay *replay, struct af_slice 
     job.bucket = af_bucket_find(replay->engine, id);
     if (job.bucket == NULL) {
         replay->orphan_points += job.points.row_count;
-        return AF_OK;
+        return core_note_departed(replay->engine, id, err);
     }
     enum af_status status = replay_rows(replay, &job, err);
     job_done(&job);

@@ -20,6 +20,15 @@ static void nothing_at_end(struct af_wire *wire, bool is_partial)
     (void)is_partial;
 }
 
+/* What a program reads is rows: words are for the caller to say elsewhere. */
+static void nothing_of_words(struct af_wire *wire, const struct af_wire_message *messages, size_t count, const char *error)
+{
+    (void)wire;
+    (void)messages;
+    (void)count;
+    (void)error;
+}
+
 static void put_plain(struct af_buf *out, const struct af_column *column, size_t row, const struct af_wire *wire, bool is_first)
 {
     char text[AF_F64_TEXT_MAX];
@@ -78,13 +87,22 @@ static void json_series_cells(struct af_wire *wire, bool *needs_comma)
     af_buf_append_char(out, '}');
 }
 
-static void json_cell(struct af_wire *wire, const struct af_column *column, size_t row, bool is_first)
+static void json_text(struct af_wire *wire, const struct af_column *column, size_t row)
 {
     char time[48];
+    const struct af_json *nested = wire_nested(wire, column, row);
+    if (nested != NULL)
+        af_json_append(wire->out, nested);
+    else
+        af_wire_json_text(wire->out, text_of(wire, column, row, time));
+}
+
+static void json_cell(struct af_wire *wire, const struct af_column *column, size_t row, bool is_first)
+{
     if (wire_is_null(column, row) || (column->type == AF_TYPE_F64 && column->f64[row] - column->f64[row] != 0))
         af_buf_append_str(wire->out, "null");
     else if (is_text(wire, column, is_first))
-        af_wire_json_text(wire->out, text_of(wire, column, row, time));
+        json_text(wire, column, row);
     else
         put_plain(wire->out, column, row, wire, is_first);
 }
@@ -114,24 +132,13 @@ static void json_series(struct af_wire *wire, const struct af_table *table)
     (void)table;
 }
 
-static void json_statement_end(struct af_wire *wire, const struct af_wire_message *messages, size_t count, const char *error)
-{
-    (void)messages;
-    (void)count;
-    if (error == NULL)
-        return;
-    af_buf_append_str(wire->out, "{\"error\":");
-    af_wire_json_text(wire->out, af_slice_of(error));
-    af_buf_append_str(wire->out, "}\n");
-}
-
 const struct wire_ops wire_json_lines = {
     .begin = nothing,
     .statement = nothing,
     .series = json_series,
     .rows = json_rows,
     .series_end = nothing_at_end,
-    .statement_end = json_statement_end,
+    .statement_end = nothing_of_words,
     .chunk_end = nothing_at_end,
     .end = nothing,
 };
@@ -216,24 +223,13 @@ static enum af_status csv_rows(struct af_wire *wire, const struct af_table *tabl
     return AF_OK;
 }
 
-static void csv_statement_end(struct af_wire *wire, const struct af_wire_message *messages, size_t count, const char *error)
-{
-    (void)messages;
-    (void)count;
-    if (error == NULL)
-        return;
-    af_buf_append_str(wire->out, "error\n");
-    wire_csv_cell(wire->out, af_slice_of(error));
-    af_buf_append_char(wire->out, '\n');
-}
-
 const struct wire_ops wire_csv = {
     .begin = nothing,
     .statement = nothing,
     .series = csv_series,
     .rows = csv_rows,
     .series_end = nothing_at_end,
-    .statement_end = csv_statement_end,
+    .statement_end = nothing_of_words,
     .chunk_end = nothing_at_end,
     .end = nothing,
 };

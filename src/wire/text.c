@@ -217,6 +217,14 @@ bool wire_is_null(const struct af_column *column, size_t row)
     return !af_column_has(column, row) || (column->type == AF_TYPE_F64 && isnan(column->f64[row]));
 }
 
+const struct af_json *wire_nested(struct af_wire *wire, const struct af_column *column, size_t row)
+{
+    struct af_json *json = NULL;
+    if (column->type != AF_TYPE_JSON || af_json_parse(af_column_text(column, row), &wire->arena, &json, NULL) != AF_OK)
+        return NULL;
+    return json;
+}
+
 static bool has_name(const struct af_group_key *key)
 {
     return key != NULL && key->count > 0 && af_slice_is(key->parts[0].name, AF_KEY_MEASUREMENT);

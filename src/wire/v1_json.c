@@ -159,6 +159,42 @@ static void put_integer(struct af_buf *out, int64_t value)
         out->len += (size_t)(af_i64_print(dst, value) - dst);
 }
 
+/* Lists and objects inside of a cell, spaced as all else. */
+static void put_nested(struct af_wire *wire, const struct af_json *json, size_t depth)
+{
+    bool is_object = json->kind == AF_JSON_OBJECT;
+    if (json->kind == AF_JSON_STRING)
+        af_wire_json_text(wire->out, json->text);
+    if (json->kind != AF_JSON_ARRAY && !is_object) {
+        if (json->kind != AF_JSON_STRING)
+            af_json_append(wire->out, json);
+        return;
+    }
+    af_buf_append_char(wire->out, is_object ? '{' : '[');
+    for (const struct af_json *item = json->first; item != NULL; item = item->next) {
+        if (item != json->first)
+            af_buf_append_char(wire->out, ',');
+        line(wire, depth + 1);
+        if (is_object) {
+            af_wire_json_text(wire->out, item->key);
+            af_buf_append_str(wire->out, wire->options.pretty ? ": " : ":");
+        }
+        put_nested(wire, item, depth + 1); /* no deeper than JSON is read */
+    }
+    if (json->first != NULL)
+        line(wire, depth);
+    af_buf_append_char(wire->out, is_object ? '}' : ']');
+}
+
+static void put_text(struct af_wire *wire, const struct af_column *column, size_t row)
+{
+    const struct af_json *json = wire_nested(wire, column, row);
+    if (json != NULL)
+        put_nested(wire, json, DEPTH_CELL);
+    else
+        af_wire_json_text(wire->out, af_column_text(column, row));
+}
+
 static enum af_status put_cell(struct af_wire *wire, const struct af_column *column, size_t row, bool is_first, struct af_error *err)
 {
     struct af_buf *out = wire->out;
@@ -172,7 +208,7 @@ static enum af_status put_cell(struct af_wire *wire, const struct af_column *col
     case AF_TYPE_I64: put_integer(out, column->i64[row]); return AF_OK;
     case AF_TYPE_U64: af_buf_printf(out, "%llu", (unsigned long long)column->u64[row]); return AF_OK;
     case AF_TYPE_BOOL: af_buf_append_str(out, af_bit_get(column->bits, row) ? "true" : "false"); return AF_OK;
-    default: af_wire_json_text(out, af_column_text(column, row)); return AF_OK;
+    default: put_text(wire, column, row); return AF_OK;
     }
 }
 

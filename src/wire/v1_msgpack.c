@@ -196,6 +196,50 @@ static void put_time(struct af_wire *wire, int64_t ns, bool is_first)
     put_be(wire->out, (uint64_t)(rest < 0 ? rest + AF_NS_PER_S : rest), 4);
 }
 
+static void put_number(struct af_buf *out, const struct af_json *json)
+{
+    int64_t integer;
+    double value = 0;
+    uint64_t bits;
+    if (af_json_i64(json, &integer)) {
+        put_integer(out, integer);
+        return;
+    }
+    (void)af_json_f64(json, &value);
+    memcpy(&bits, &value, sizeof bits);
+    put_tagged(out, 0xcb, bits, 8);
+}
+
+/* Lists and objects inside of a cell. */
+static void put_nested(struct af_buf *out, const struct af_json *json)
+{
+    uint64_t count = 0;
+    for (const struct af_json *item = json->first; item != NULL; item = item->next)
+        count++;
+    switch (json->kind) {
+    case AF_JSON_NULL: af_buf_append_char(out, (char)0xc0); return;
+    case AF_JSON_BOOL: af_buf_append_char(out, (char)(json->is_true ? 0xc3 : 0xc2)); return;
+    case AF_JSON_NUMBER: put_number(out, json); return;
+    case AF_JSON_STRING: put_text(out, json->text); return;
+    case AF_JSON_ARRAY: put_list(out, count); break;
+    case AF_JSON_OBJECT: put_map(out, count); break;
+    }
+    for (const struct af_json *item = json->first; item != NULL; item = item->next) {
+        if (json->kind == AF_JSON_OBJECT)
+            put_text(out, item->key);
+        put_nested(out, item); /* no deeper than JSON is read */
+    }
+}
+
+static void put_text_cell(struct af_wire *wire, const struct af_column *column, size_t row)
+{
+    const struct af_json *json = wire_nested(wire, column, row);
+    if (json != NULL)
+        put_nested(wire->out, json);
+    else
+        put_text(wire->out, af_column_text(column, row));
+}
+
 static void put_cell(struct af_wire *wire, const struct af_column *column, size_t row, bool is_first)
 {
     struct af_buf *out = wire->out;
@@ -213,7 +257,7 @@ static void put_cell(struct af_wire *wire, const struct af_column *column, size_
     case AF_TYPE_I64: put_integer(out, column->i64[row]); break;
     case AF_TYPE_U64: put_unsigned(out, column->u64[row]); break;
     case AF_TYPE_BOOL: af_buf_append_char(out, (char)(af_bit_get(column->bits, row) ? 0xc3 : 0xc2)); break;
-    default: put_text(out, af_column_text(column, row)); break;
+    default: put_text_cell(wire, column, row); break;
     }
 }
 

@@ -3,6 +3,7 @@
  */
 #ifndef AF_WIRE_INT_H
 #define AF_WIRE_INT_H
+#include "format/json/json.h"
 #include "wire/wire.h"
 
 struct af_wire;
@@ -66,6 +67,8 @@ bool wire_is_null(const struct af_column *column, size_t row);
 char *wire_time_print(char *dst, int64_t ns, const struct af_zone *zone);
 char *wire_f64_print_json(char *dst, double value);  /* as Go's encoding/json: exponents below -6 and from 21 on; AF_F64_TEXT_MAX bytes */
 void wire_f64_plain(struct af_buf *out, double value); /* never an exponent */
+/* A cell of type JSON taken apart, in the series' arena; NULL: it is not JSON after all, print it as text. */
+const struct af_json *wire_nested(struct af_wire *wire, const struct af_column *column, size_t row);
 /* The measurement of a key, and its tags that are there: part 0 apart. */
 struct af_slice wire_name_of(const struct af_group_key *key); /* empty: none */
 size_t wire_tags_of(const struct af_group_key *key, const struct af_key_part **out);

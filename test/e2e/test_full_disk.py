@@ -5,6 +5,7 @@ import json
 import os
 import random
 import subprocess
+import threading
 import time
 
 import lib
@@ -65,6 +66,16 @@ class FullDisk(lib.Case):
             self.assertIn("Retry-After", headers)
             self.assertIn("no space left", json.loads(answer)["message"].lower())
         return status
+
+    def make_bucket(self, server, name):
+        org = json.loads(server.request("GET", "/api/v2/orgs")[1])["orgs"][0]["id"]
+        status, body, _ = server.request("POST", "/api/v2/buckets", {"orgID": org, "name": name, "retentionRules": []})
+        self.assertEqual(status, 201, body)
+        return json.loads(body)["id"]
+
+    def delete(self, server, bucket):
+        status, answer, _ = server.request("DELETE", "/api/v2/buckets/" + bucket)
+        self.assertEqual(status, 204, answer)
 
     def put_until_full(self, server, **kw):
         for _ in range(20000):
@@ -191,13 +202,59 @@ class FullDisk(lib.Case):
     def test_dropping_a_bucket_on_a_full_disk_makes_room(self):
         """Nobody but us is on the disk: what an administrator can do is to delete."""
         server = self.serve("--memory", "2M")
-        org = json.loads(server.request("GET", "/api/v2/orgs")[1])["orgs"][0]["id"]
-        status, body, _ = server.request("POST", "/api/v2/buckets", {"orgID": org, "name": "big", "retentionRules": []})
-        self.assertEqual(status, 201, body)
+        big = self.make_bucket(server, "big")
         self.assertEqual(self.put(server), 204)
         self.put_until_full(server, bucket="big", lines=500, width=400)
-        status, answer, _ = server.request("DELETE", "/api/v2/buckets/" + json.loads(body)["id"])
-        self.assertEqual(status, 204, answer)
+        self.delete(server, big)
+        self.expect_healed(server)
+        self.assertEqual(server.stop(), 0)
+        self.expect_all()
+
+    def test_dropping_a_bucket_that_is_only_in_the_log_makes_room(self):
+        """No file of it gives room, somebody else takes each free byte, writers go on trying, and what is there is in the log."""
+        server = self.serve()
+        big = self.make_bucket(server, "big")
+        self.assertEqual(self.put(server), 204)
+        self.put_until_full(server, bucket="big", lines=500, width=400)
+        self.fill()
+        stop = threading.Event()
+        def go_on():
+            while not stop.is_set():
+                server.request("POST", "/api/v2/write?org=afluxo&bucket=big", "m v=1i,t=\"" + "x" * 5000 + "\" 1\n")
+        writers = [threading.Thread(target=go_on) for _ in range(2)]
+        for writer in writers:
+            writer.start()
+        self.delete(server, big)
+        stop.set()
+        for writer in writers:
+            writer.join()
+        self.expect_healed(server)
+        server.kill()
+        self.expect_all()
+
+    def test_dropping_every_bucket_but_one_while_nothing_is_free(self):
+        """Whatever is free is taken again between two drops; also by a server that was stopped, or killed, and started on that disk."""
+        server = self.serve("--memory", "2M")
+        buckets = [self.make_bucket(server, f"b{i}") for i in range(12)]
+        self.assertEqual(self.put(server), 204)
+        for i in range(12):
+            self.assertEqual(self.put(server, bucket=f"b{i}", lines=300, width=100), 204)
+        self.put_until_full(server, bucket="b0", lines=500, width=400)
+        for i, bucket in enumerate(buckets):
+            self.fill()
+            self.delete(server, bucket)
+            self.fill()
+            if i == 4:
+                self.assertEqual(server.stop(), 0)
+                self.fill()
+                server.start()
+            if i == 8:
+                server.kill()
+                self.fill()
+                server.start()
+        names = [b["name"] for b in json.loads(server.request("GET", "/api/v2/buckets")[1])["buckets"]]
+        self.assertFalse([n for n in names if n.startswith("b")], names)
+        self.make_room()
         self.expect_healed(server)
         self.assertEqual(server.stop(), 0)
         self.expect_all()

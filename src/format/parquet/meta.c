@@ -385,6 +385,8 @@ static enum af_status read_footer(struct af_parquet *file, struct af_error *err)
     const uint8_t *tail = reader->bytes != NULL ? reader->bytes + reader->size - first : NULL;
     uint8_t *own = NULL;
     if (tail == NULL) {
+        const struct af_range both[] = { { reader->size - first, first }, { 0, HEAD_BYTES } };
+        af_reader_will_need(reader, both, 2);
         own = af_arena_alloc(&file->arena, first);
         if (own == NULL)
             return af_fail_nomem(err, "the footer of a Parquet file");
@@ -402,6 +404,8 @@ static enum af_status read_footer(struct af_parquet *file, struct af_error *err)
         own = af_arena_alloc(&file->arena, len);
         if (own == NULL)
             return af_fail_nomem(err, "the footer of a Parquet file");
+        const struct af_range rest = { file->data_end, len };
+        af_reader_will_need(reader, &rest, 1);
         AF_TRY(af_reader_read(reader, file->data_end, own, len, err));
         file->footer = af_slice_make(own, len);
     }

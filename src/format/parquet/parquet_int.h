@@ -5,6 +5,7 @@
  *     schema.c   tree, levels, columns        values.c   encodings -> vectors (convert.c: single values)
  *     meta.c     footer -> structs            nested.c   repeated columns -> JSON
  *     prune.c    statistics, page index       scan.c     the stream
+ *     ahead.c    what is read next, announced
  *
  * An af_parquet and everything in it is read-only after opening, so streams in several threads share it. All reading state is in
  * the stream: one af_pq_reader a leaf.
@@ -401,4 +402,19 @@ struct af_pq_rows {
 AF_MUST_CHECK enum af_status af_pq_prune(const struct af_parquet *file, uint32_t row_group, uint32_t leaf, int64_t start_ns,
                                          int64_t stop_ns, struct af_arena *arena, struct af_pq_rows **out, size_t *out_count,
                                          struct af_error *err);
+/* Is all of it outside, by the statistics of the chunk alone? */
+bool af_pq_is_pruned(const struct af_parquet *file, uint32_t row_group, uint32_t leaf, int64_t start_ns, int64_t stop_ns);
+
+/* --- ahead.c ------------------------------------------------------------------------------------------------------------------- */
+
+struct af_pq_ahead {
+    const uint32_t *leaves; /* that are read, ascending */
+    size_t leaf_count;
+    uint32_t stop;          /* no row group from here on */
+    bool has_prune;
+    uint32_t prune_leaf;
+    int64_t prune_start_ns, prune_stop_ns;
+};
+/* Tell the file's reader what is read from `row_group` on. The result: the row group from which on there is more to tell. */
+uint32_t af_pq_announce(const struct af_parquet *file, const struct af_pq_ahead *what, uint32_t row_group);
 #endif

@@ -32,6 +32,12 @@ static bool is_outside(const struct af_pq_leaf *leaf, struct af_slice min, struc
     return high < start_ns || low >= stop_ns;
 }
 
+bool af_pq_is_pruned(const struct af_parquet *file, uint32_t row_group, uint32_t leaf, int64_t start_ns, int64_t stop_ns)
+{
+    const struct af_pq_chunk *chunk = &file->row_groups[row_group].chunks[leaf];
+    return is_outside(&file->leaves[leaf], chunk->min, chunk->max, start_ns, stop_ns);
+}
+
 /* --- page index -------------------------------------------------------------------------------------------------------------- */
 
 struct pages {

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "format/parquet/parquet_int.h"
+#include <stdlib.h>
 
 enum { WINDOW_BYTES_MAX = 512 * 1024, WINDOW_BYTES_MIN = 32 * 1024, WINDOWS_BYTES = 64 * 1024 * 1024 };
 
@@ -40,6 +41,9 @@ struct af_pq_stream {
     uint64_t row;       /* of the group: the next one */
     bool is_open;       /* the group */
     bool has_failed;
+    uint32_t announced_stop; /* row groups before it were announced to the reader */
+    uint32_t *leaves;        /* that are read, ascending */
+    size_t leaf_count;
 
     bool has_prune;
     uint32_t prune_leaf;
@@ -104,10 +108,19 @@ static uint64_t range_rows(const struct af_pq_rows *ranges, size_t count)
     return rows;
 }
 
+static void announce(struct af_pq_stream *stream)
+{
+    const struct af_pq_ahead what = { stream->leaves, stream->leaf_count, stream->group_stop, stream->has_prune, stream->prune_leaf,
+                                      stream->prune_start_ns, stream->prune_stop_ns };
+    stream->announced_stop = af_pq_announce(stream->file, &what, stream->group);
+}
+
 static enum af_status open_group(struct af_pq_stream *stream, struct af_error *err)
 {
     const struct af_pq_row_group *group = &stream->file->row_groups[stream->group];
     struct af_pq_rows *ranges = NULL;
+    if (stream->group >= stream->announced_stop)
+        announce(stream);
     af_arena_reset(&stream->range_arena);
     stream->range = 0;
     stream->row = 0;
@@ -394,6 +407,30 @@ static enum af_status make_columns(struct af_pq_stream *stream, const struct af_
     return AF_OK;
 }
 
+static int compare_leaves(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a;
+    const uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Which leaves are read, in the order in which they usually are in the file. */
+static enum af_status list_leaves(struct af_pq_stream *stream, struct af_error *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < stream->column_count; i++)
+        count += stream->columns[i].field->leaf_count;
+    stream->leaves = af_arena_zero(&stream->arena, count, sizeof *stream->leaves);
+    if (stream->leaves == NULL)
+        return af_fail_nomem(err, "a scan");
+    for (size_t i = 0; i < stream->column_count; i++)
+        for (uint32_t leaf = 0; leaf < stream->columns[i].field->leaf_count; leaf++)
+            stream->leaves[stream->leaf_count++] = stream->columns[i].field->first_leaf + leaf;
+    if (count > 1)
+        qsort(stream->leaves, count, sizeof *stream->leaves, compare_leaves);
+    return AF_OK;
+}
+
 static enum af_status set_prune(struct af_pq_stream *stream, const struct af_parquet_scan *scan, struct af_error *err)
 {
     const struct af_parquet *file = stream->file;
@@ -424,10 +461,13 @@ enum af_status af_parquet_scan(struct af_parquet *file, const struct af_parquet_
     stream->rows_max = scan->batch_rows_max != 0 && scan->batch_rows_max < AF_BATCH_ROWS ? scan->batch_rows_max : AF_BATCH_ROWS;
     stream->rows_now = stream->rows_max;
     stream->group = scan->row_group_first;
+    stream->announced_stop = stream->group;
     stream->group_stop = scan->row_group_count != 0 ? stream->group + scan->row_group_count : file->row_group_count;
     enum af_status status = set_prune(stream, scan, err);
     if (status == AF_OK)
         status = make_columns(stream, scan, err);
+    if (status == AF_OK)
+        status = list_leaves(stream, err);
     if (status != AF_OK) {
         stream_close(&stream->base);
         return status;

@@ -1,0 +1,245 @@
+/*
+ * load.c - one load: spine, sink without a spool, a watch that ends it at its deadline; see load.h.
+ *
+ * Everything that waits (ingest, the sink's lanes, a request on its way) polls one flag. A thread sets it when the deadline comes or the
+ * caller's own flag is up, because nobody else is sure to look at the clock.
+ */
+#include "base/limits.h"
+#include "load/load.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/thread.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { LANES_DEFAULT = 2, LOOK_NS = 20000000, LETTER_BYTES_SHOWN = 8 << 20 };
+
+struct load {
+    const struct af_load_options *options;
+    struct af_load_result *result;
+    struct af_load_spine spine;
+    char run_id[48];
+    /* the watch */
+    struct af_thread thread;
+    struct af_mutex lock;
+    struct af_cond cond;
+    bool is_over;          /* under lock: the watch may end */
+    bool flag;             /* through __atomic builtins: what everybody polls */
+    bool deadline_came;    /* through __atomic builtins */
+    /* under the turn */
+    bool has_bad;          /* `bad` is that of the first file that could not be read to its end */
+    struct af_error bad;
+    struct af_error last;  /* what bad_source said last */
+};
+
+/* --- the watch ----------------------------------------------------------------------------------------------------------- */
+
+static bool is_up(const bool *flag)
+{
+    return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED);
+}
+
+static int64_t next_look(const struct load *load, int64_t now_ns)
+{
+    const struct af_load_options *o = load->options;
+    int64_t look_ns = o->cancel != NULL ? now_ns + LOOK_NS : INT64_MAX;
+    return o->deadline_mono_ns != 0 && o->deadline_mono_ns < look_ns ? o->deadline_mono_ns : look_ns;
+}
+
+static void watch(void *ctx)
+{
+    struct load *load = ctx;
+    const struct af_load_options *o = load->options;
+    af_mutex_lock(&load->lock);
+    while (!load->is_over) {
+        int64_t now_ns = af_clock_mono_ns();
+        if (o->deadline_mono_ns != 0 && now_ns >= o->deadline_mono_ns)
+            __atomic_store_n(&load->deadline_came, true, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&load->deadline_came, __ATOMIC_RELAXED) || is_up(o->cancel)) {
+            __atomic_store_n(&load->flag, true, __ATOMIC_RELAXED);
+            break;
+        }
+        (void)af_cond_wait_until(&load->cond, &load->lock, next_look(load, now_ns));
+    }
+    af_mutex_unlock(&load->lock);
+}
+
+static enum af_status watch_begin(struct load *load, struct af_error *err)
+{
+    af_mutex_init(&load->lock);
+    af_cond_init(&load->cond);
+    if (load->options->deadline_mono_ns == 0 && load->options->cancel == NULL)
+        return AF_OK;
+    return af_thread_start(&load->thread, "af-watch", watch, load, err);
+}
+
+static void watch_end(struct load *load)
+{
+    af_mutex_lock(&load->lock);
+    load->is_over = true;
+    af_cond_signal(&load->cond);
+    af_mutex_unlock(&load->lock);
+    af_thread_join(&load->thread);
+    af_cond_done(&load->cond);
+    af_mutex_done(&load->lock);
+}
+
+/* --- what ingest tells --------------------------------------------------------------------------------------------------- */
+
+static void mapped(void *ctx, const struct af_source *source, const struct af_map *map)
+{
+    struct load *load = ctx;
+    (void)source;
+    if (load->result->dataset[0] == '\0')
+        (void)snprintf(load->result->dataset, sizeof load->result->dataset, "%s", af_map_name(map));
+}
+
+/* The source is there and as it should be, we only could not have it: nothing of that is the rows' fault. */
+static bool could_not_be_had(enum af_status status)
+{
+    return af_status_is_retryable(status) || status == AF_EUNAUTH || status == AF_EDENIED || status == AF_ENOTFOUND ||
+           status == AF_ECONFLICT || status == AF_ECANCELED;
+}
+
+static void bad_source(void *ctx, const struct af_source *source, uint32_t part, uint64_t first_row, uint64_t rows,
+                       const struct af_error *why)
+{
+    struct load *load = ctx;
+    (void)source, (void)part;
+    load->last = *why;
+    if (rows != 0)
+        af_load_bad_rows(&load->spine, first_row, rows, why);
+}
+
+static enum af_status deliver(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
+{
+    struct af_load_spine *spine = ctx;
+    struct load *load = spine->ctx;
+    if (load->last.status != AF_OK && could_not_be_had(load->last.status))
+        return af_fail(err, load->last.status, "%s", load->last.message);
+    if (block->source_is_bad && !load->has_bad) {
+        load->has_bad = true;
+        load->bad = load->last;
+    }
+    load->last.status = AF_OK;
+    return af_load_stage(spine).deliver(spine, scratch, block, err);
+}
+
+/* --- the run ------------------------------------------------------------------------------------------------------------- */
+
+static const char *scratch_dir(const struct load *load)
+{
+    return load->options->scratch_dir != NULL ? load->options->scratch_dir : "/tmp";
+}
+
+static enum af_status open_sink(struct load *load, struct af_error *err)
+{
+    const struct af_load_options *o = load->options;
+    uint64_t random;
+    af_random_bytes(&random, sizeof random);
+    (void)snprintf(load->run_id, sizeof load->run_id, "load-%016" PRIx64, random);
+    AF_TRY(af_dir_make(scratch_dir(load), err));
+    struct af_sink_options options = { .lanes = load->spine.lanes, .batch_lines = o->batch_lines,
+                                       .batch_bytes = af_load_batch_bytes(o->memory_bytes, load->spine.lanes),
+                                       .precision_ns = af_precision_ns(load->spine.precision), .batch_budget_ms = o->retry_budget_ms,
+                                       .dead_letters_dir = scratch_dir(load), .run_id = load->run_id, .cancel = &load->flag };
+    return af_sink_open(o->store, &options, &load->spine.sink, err);
+}
+
+static enum af_status run(struct load *load, struct af_error *err)
+{
+    const struct af_load_options *o = load->options;
+    struct af_ingest_options ingest = { .sources = o->sources, .map = o->map, .infer = o->infer, .override = o->override,
+                                        .lp_unsigned = true, .now_ns = af_clock_now_ns(),
+                                        .workers = af_load_workers(o->workers, o->memory_bytes), .cancel = &load->flag,
+                                        .bad_source = bad_source, .mapped = mapped, .ctx = load };
+    struct af_ingest_stage stage = af_load_stage(&load->spine);
+    stage.deliver = deliver;
+    AF_TRY(af_ingest_run(&ingest, &stage, &load->result->totals, err));
+    AF_TRY(af_sink_finish(load->spine.sink, err));
+    return load->has_bad ? af_fail(err, load->bad.status, "%s", load->bad.message) : AF_OK;
+}
+
+/* --- what came of it ----------------------------------------------------------------------------------------------------- */
+
+static void read_first_reason(const char *path, char *out, size_t cap)
+{
+    struct af_letters *letters;
+    struct af_letter *letter = NULL;
+    struct af_arena arena;
+    if (af_letters_open(path, &letters, NULL) != AF_OK)
+        return;
+    af_arena_init(&arena, LETTER_BYTES_SHOWN);
+    if (af_letters_next(letters, &arena, &letter, NULL) == AF_OK && letter != NULL)
+        (void)snprintf(out, cap, "row %" PRIu64 "%s%s: %s", letter->row, letter->column != NULL ? ", column " : "",
+                       letter->column != NULL ? letter->column : "", letter->reason);
+    af_arena_done(&arena);
+    af_letters_close(letters);
+}
+
+static void sum_up(struct load *load, enum af_status status, const struct af_error *why)
+{
+    struct af_load_result *r = load->result;
+    struct af_sink_stats stats;
+    af_sink_stats(load->spine.sink, &stats);
+    r->points_written = stats.lines_written;
+    r->values_written = stats.values_put;
+    r->rows_rejected = r->totals.rows_rejected + r->totals.rows_lost + stats.lines_rejected;
+    r->bytes_sent = stats.bytes_sent;
+    r->batches = stats.batches_written;
+    r->retries = stats.retries;
+    r->store_failed = status != AF_OK && status != AF_ECANCELED && stats.last_error[0] != '\0';
+    const char *path = af_sink_dead_letters(load->spine.sink);
+    if (status != AF_OK)
+        (void)snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, why->message);
+    else if (path != NULL)
+        read_first_reason(path, r->reason, sizeof r->reason);
+}
+
+/* After the sink is closed, so that nothing is written any more. */
+static enum af_status hand_over_letters(struct load *load, enum af_status status, const char *path, struct af_error *err)
+{
+    const struct af_load_options *o = load->options;
+    if (path[0] == '\0')
+        return status;
+    if (status == AF_OK && o->letters != NULL)
+        status = o->letters(o->ctx, path, load->result->rows_rejected, err);
+    enum af_status removed = af_path_remove(path, status == AF_OK ? err : NULL);
+    return status != AF_OK ? status : removed;
+}
+
+static enum af_status why_canceled(const struct load *load, enum af_status status, struct af_error *err)
+{
+    if (status != AF_ECANCELED)
+        return status;
+    return af_fail(err, AF_ECANCELED, "%s, after %" PRIu64 " points",
+                   __atomic_load_n(&load->deadline_came, __ATOMIC_RELAXED) ? "the deadline came" : "stopped on request",
+                   load->result->points_written);
+}
+
+enum af_status af_load_run(const struct af_load_options *options, struct af_load_result *out, struct af_error *err)
+{
+    struct af_error why = { 0 };
+    *out = (struct af_load_result){ 0 };
+    struct load load = { .options = options, .result = out };
+    char letters[AF_PATH_BYTES_MAX] = "";
+    uint32_t lanes = options->lanes != 0 ? options->lanes : LANES_DEFAULT;
+    load.spine = (struct af_load_spine){ .sources = options->sources, .precision = AF_PRECISION_NS, .ctx = &load,
+                                         .lanes = lanes < AF_SINK_LANES_MAX ? lanes : AF_SINK_LANES_MAX };
+    enum af_status status = open_sink(&load, &why);
+    if (status == AF_OK) {
+        status = watch_begin(&load, &why);
+        if (status == AF_OK)
+            status = run(&load, &why);
+        watch_end(&load);
+        sum_up(&load, status, &why);
+        status = why_canceled(&load, status, &why);
+        const char *path = af_sink_dead_letters(load.spine.sink);
+        (void)snprintf(letters, sizeof letters, "%s", path != NULL ? path : "");
+        af_sink_close(load.spine.sink);
+    }
+    status = hand_over_letters(&load, status, letters, &why);
+    if (status != AF_OK && err != NULL)
+        *err = why;
+    return status;
+}
