@@ -136,7 +136,7 @@ AF_MUST_CHECK enum af_status aws_append_query(struct af_buf *out, const struct a
 
 /* --- clients ------------------------------------------------------------------------------------------------------------- */
 
-/* Signs with these instead of the chain's, or not at all (STS while the chain is being walked). Until the client is freed. */
+/* Signs with these, which live as long, instead of the chain's; without an access key not at all. NULL: the chain's again. */
 void aws_client_use(struct af_aws_client *client, const struct af_aws_credentials *credentials);
 const struct aws_service *aws_client_service(const struct af_aws_client *client);
 /* sqs.c and timestream.c go to places that answers name, unless somebody configured an endpoint (option, variable or profile). */

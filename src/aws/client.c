@@ -131,7 +131,7 @@ int64_t *aws_client_until(struct af_aws_client *client)
 
 void aws_client_use(struct af_aws_client *client, const struct af_aws_credentials *credentials)
 {
-    client->has_fixed = true;
+    client->has_fixed = credentials != NULL;
     client->fixed = credentials;
 }
 

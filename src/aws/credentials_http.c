@@ -258,14 +258,11 @@ enum af_status aws_assume_web(struct af_aws *aws, const char *role_arn, const ch
 {
     char token[AF_AWS_TOKEN_BYTES];
     struct af_aws_client *client = NULL;
-    static const struct af_aws_credentials nobody = { .access_key = "" };
     AF_TRY(read_token(token_file, token, sizeof token, err));
     struct af_sts_role role = { .role_arn = role_arn, .session_name = session, .web_identity = af_slice_of(token) };
     enum af_status status = af_aws_client_new(aws, "sts", &client, err);
-    if (status == AF_OK) {
-        aws_client_use(client, &nobody);
+    if (status == AF_OK)
         status = af_sts_assume(client, &role, out, err);
-    }
     af_aws_client_free(client);
     af_wipe(token, sizeof token);
     return status;

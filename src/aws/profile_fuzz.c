@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include <assert.h>
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     for (int is_credentials = 0; is_credentials < 2; is_credentials++) {

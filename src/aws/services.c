@@ -84,6 +84,8 @@ static void own_endpoint(const struct af_aws *aws, const struct aws_service *ser
         af_buf_printf(out, "https://%s%s.%s.%s", service->host, fips, region, aws_suffix(region));
     else if (strcmp(service->name, "s3") == 0)
         af_buf_printf(out, "https://s3%s.dualstack.%s.%s", fips, region, aws_suffix(region));
+    else if (strcmp(service->name, "secretsmanager") == 0) /* the usual host has both */
+        af_buf_printf(out, "https://%s%s.%s.%s", service->host, fips, region, aws_suffix(region));
     else if (strncmp(service->name, "timestream-", 11) == 0 && strcmp(service->signing, "timestream") == 0)
         af_buf_printf(out, "https://timestream-%.*s%s.%s.api.aws", (int)strcspn(service->host, "."), service->host, fips, region);
     else

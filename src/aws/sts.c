@@ -65,8 +65,13 @@ enum af_status af_sts_assume(struct af_aws_client *client, const struct af_sts_r
         pairs[count++] = (struct af_aws_pair){ AF_SLICE_LIT("ExternalId"), af_slice_of(role->external_id) };
     struct af_arena arena;
     const struct af_xml *result;
+    static const struct af_aws_credentials nobody = { .access_key = "" };
     af_arena_init(&arena, 1 << 20);
+    if (is_web)
+        aws_client_use(client, &nobody); /* the token is what proves who asks */
     enum af_status status = af_aws_query(client, is_web ? "AssumeRoleWithWebIdentity" : "AssumeRole", pairs, count, &arena, &result, err);
+    if (is_web)
+        aws_client_use(client, NULL);
     if (status == AF_OK)
         status = take_credentials(result, out, err);
     af_arena_done(&arena);

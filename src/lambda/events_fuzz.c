@@ -2,6 +2,7 @@
 #include "lambda/lambda.h"
 #include <assert.h>
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct af_arena arena;

@@ -128,7 +128,7 @@ AF_TEST(subscriptions_send_what_is_written)
     put(w, "m,t=a v=4 4\n");
     AF_CHECK(arrives(w, "[4000000000,\"a\",4]"));
     AF_CHECK(strstr(ask(w, &w->from, "SHOW SUBSCRIPTIONS"), "{\"name\":\"db\",\"columns\":[\"retention_policy\",\"name\",\"mode\","
-                                                            "\"destinations\"],\"values\":[[\"autogen\",\"s\",\"ALL\",\"http://127.0.0.1:")
+                                                            "\"destinations\"],\"values\":[[\"autogen\",\"s\",\"ALL\",[\"http://127.0.0.1:")
              != NULL);
     AF_CHECK_STR(ask(w, &w->from, "DROP SUBSCRIPTION s ON db.autogen"), "{\"results\":[{\"statement_id\":0}]}\n");
     AF_CHECK_STR(ask(w, &w->from, "DROP SUBSCRIPTION s ON db.autogen"),
