@@ -556,8 +556,8 @@ AF_TEST(a_remote_store_survives_every_failed_allocation)
     struct af_write write = write_of("m v=1 1\n");
     struct af_scan scan = { .measurement = "m", .start_ns = 0, .stop_ns = 10 };
     enum af_status status = AF_ENOMEM;
-    size_t failures = 0;
-    for (size_t n = 1; status != AF_OK && n < 300; n++) {
+    size_t failures = 0, counted = SIZE_MAX;
+    for (size_t n = 1; counted >= n && n < 300; n++) { /* headers that there is no memory for are left out, so some runs succeed */
         struct af_remote_options options = { .url = af_peer_url(peer), .bucket = "b/p", .user = "u", .password = "p",
                                              .version = AF_INFLUX_1 };
         struct af_store *store = NULL;
@@ -574,7 +574,7 @@ AF_TEST(a_remote_store_survives_every_failed_allocation)
             status = af_store_scan(store, &scan, &stream, &err);
         if (status == AF_OK)
             status = af_stream_next(stream, &arena, &batch, &err);
-        af_alloc_fail_nth(0);
+        counted = af_alloc_fail_nth(0);
         failures += status != AF_OK;
         if (status != AF_OK && status != AF_ENOMEM && status != AF_ELIMIT)
             af_test_failed(__FILE__, __LINE__, "allocation %zu: %s: %s", n, af_status_name(status), err.message);
