@@ -557,7 +557,7 @@ AF_TEST(a_remote_store_survives_every_failed_allocation)
     struct af_scan scan = { .measurement = "m", .start_ns = 0, .stop_ns = 10 };
     enum af_status status = AF_ENOMEM;
     size_t failures = 0, counted = SIZE_MAX;
-    for (size_t n = 1; counted >= n && n < 300; n++) { /* headers that there is no memory for are left out, so some runs succeed */
+    for (size_t n = 1; (status != AF_OK || counted >= n) && n < 3000; n++) { /* a header without memory is left out: no failure */
         struct af_remote_options options = { .url = af_peer_url(peer), .bucket = "b/p", .user = "u", .password = "p",
                                              .version = AF_INFLUX_1 };
         struct af_store *store = NULL;
