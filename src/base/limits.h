@@ -67,6 +67,10 @@ enum af_limits {
     AF_REGEX_BYTES_MAX = 32 << 10,         /* one regular expression */
     AF_WIRE_HOLD_BYTES = 1 << 20,          /* of an answer that are held back, in case its statement fails */
     AF_WIRE_CHUNK_ROWS = 10000,            /* rows of a chunk, by default */
+    AF_PLATFORM_TEXT_BYTES_MAX = 256 << 10, /* a query at the platform's own paths */
+    AF_PLATFORM_ROWS_MAX = 10000,          /* rows of an answer there, by default; more are cut */
+    AF_PLATFORM_ANSWER_BYTES_MAX = 6080 << 10, /* such an answer, by default; rows past it are cut */
+    AF_PLATFORM_TIMEOUT_MS = 30000,        /* milliseconds of such a query, by default */
     AF_HOLT_WINTERS_MSTEPS_MAX = 5000,     /* steps of one fit, in millions */
 
     /* mapping */
@@ -81,10 +85,11 @@ enum af_limits {
     AF_SINK_QUEUE_BLOCKS = 4,        /* blocks waiting for one lane */
     AF_HTTP_ANSWER_BYTES_MAX = 8 << 20, /* an answer that is kept whole */
     AF_HTTP_HEADERS_BYTES_MAX = 64 << 10, /* headers of an answer that are kept */
+    AF_HTTP_HEAD_BYTES_MAX = 1 << 20,     /* and all of them that are read, trailers and interim answers too */
     AF_AWS_SIGNED_BYTES_MAX = 1 << 20,    /* what is signed of one request to AWS: path, query, headers */
     AF_AWS_CONFIG_BYTES_MAX = 4 << 20,    /* a file of AWS profiles */
     AF_LAMBDA_ANSWER_BYTES_MAX = 6 << 20, /* what a Lambda function answers */
-    AF_LAMBDA_ARENA_BYTES_MAX = 256 << 20, /* memory of one event */
+    AF_LAMBDA_ARENA_BYTES_MAX = 96 << 20, /* memory of one event, parsed: Lambda gives none larger than 6 MB */
     AF_AWS_ANSWER_BYTES_MAX = 64 << 10,   /* what a source of credentials answers */
     AF_S3_READ_BYTES_MIN = 256 << 10,   /* of an object, asked for at once where nothing was announced */
     AF_S3_WHOLE_BYTES = 1 << 20,        /* an object up to this is read with one request */

@@ -16,6 +16,8 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/numbers.h"
+#include "codec/digest.h"
 #include "net/net_int.h"
 #include "net/url.h"
 #include "os/clock.h"
@@ -48,7 +50,7 @@ struct af_http {
     uint32_t stall_timeout_ms;
     uint32_t total_timeout_ms;
     bool skip_verify;
-    bool no_proxy, no_redirects, as_is;
+    bool no_proxy, no_redirects, as_is, want_certificate;
 
     /* The running request; `arena` is its memory. */
     struct af_arena arena;
@@ -59,6 +61,9 @@ struct af_http {
     bool is_running;
     bool is_paused;
     bool head_is_whole;    /* the empty line after the headers came */
+    bool is_cut;           /* a failure's body went on past what is kept: that is answer enough */
+    size_t head_bytes;     /* lines of all heads and trailers */
+    uint64_t length;       /* Content-Length and one; 0: none was said */
     int64_t start_ns;
     int64_t moved_ns;      /* when bytes last moved */
     uint64_t moved_bytes;
@@ -147,6 +152,7 @@ enum af_status af_http_new(const struct af_http_options *options, struct af_http
     http->no_proxy = options->no_proxy;
     http->no_redirects = options->no_redirects;
     http->as_is = options->as_is;
+    http->want_certificate = options->want_certificate;
     http->user_agent = copy_text(options->user_agent != NULL ? options->user_agent : "afluxo/" AF_VERSION);
     http->ca_file = options->ca_file != NULL ? copy_text(options->ca_file) : NULL;
     http->easy = curl_easy_init();
@@ -182,12 +188,13 @@ static bool is_success(const struct af_http_answer *answer)
     return answer->status >= 200 && answer->status <= 299;
 }
 
-/* Keep the body of an answer: successes whole or not at all, failures as far as there is room. */
+/* Keep the body of an answer: successes whole or not at all, failures as far as there is room, which ends them. */
 static enum af_status keep_body(struct af_http *http, struct af_slice bytes)
 {
     struct af_buf *body = &http->answer->body;
     if (!is_success(http->answer)) {
         size_t room = body->bytes_max - body->len;
+        http->is_cut = bytes.len > room;
         bytes.len = bytes.len < room ? bytes.len : room;
     }
     af_buf_append_slice(body, bytes);
@@ -209,7 +216,7 @@ static size_t on_bytes(char *ptr, size_t size, size_t count, void *ctx)
         http->failed = http->request.on_body(http->request.ctx, bytes, &http->failure);
         http->answer->refused = http->failed != AF_OK;
     }
-    return http->failed == AF_OK ? bytes.len : CURL_WRITEFUNC_ERROR;
+    return http->failed == AF_OK && !http->is_cut ? bytes.len : CURL_WRITEFUNC_ERROR;
 }
 
 static bool header_is(struct af_slice line, const char *name, struct af_slice *out_value)
@@ -256,16 +263,36 @@ static void keep_header(struct af_buf *headers, struct af_slice line)
     headers->len += line.len + 1;
 }
 
+/* What libcurl would take: a head without end; a length past its numbers, which is none to it; of two lengths the second. */
+static void check_head(struct af_http *http, struct af_slice line)
+{
+    struct af_slice value;
+    uint64_t length = 0;
+    http->head_bytes += line.len;
+    if (http->head_bytes > AF_HTTP_HEAD_BYTES_MAX)
+        http->failed = af_fail(&http->failure, AF_EIO, "%s: the head of the answer goes on past %d KiB: this is no answer",
+                               http->url.base.ptr, AF_HTTP_HEAD_BYTES_MAX >> 10);
+    if (!header_is(line, "Content-Length", &value))
+        return;
+    if (!af_u64_parse(value, &length) || length > INT64_MAX || (http->length != 0 && http->length != length + 1))
+        http->failed = af_fail(&http->failure, AF_EIO, "%s: the answer's Content-Length is no length, or one of two", http->url.base.ptr);
+    http->length = length + 1;
+}
+
 static size_t on_header(char *ptr, size_t size, size_t count, void *ctx)
 {
     struct af_http *http = ctx;
     struct af_http_answer *answer = http->answer;
     struct af_slice line = { ptr, size * count };
     struct af_slice value;
+    check_head(http, line);
+    if (http->failed != AF_OK)
+        return 0;
     if (af_slice_has_prefix(line, "HTTP/")) { /* also after 100 Continue and redirects: what was said before is void */
         answer_clear(answer);
         answer->status = status_of(line);
         http->head_is_whole = false;
+        http->length = 0;
         return line.len;
     }
     if (line.len > 0 && (line.ptr[0] == '\r' || line.ptr[0] == '\n')) {
@@ -311,10 +338,11 @@ static const char *found_ca_file(void)
                                           "/var/task/ca-bundle.pem", "/ca-bundle.pem" };
     const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
     const char *said = getenv("SSL_CERT_FILE");
-    if (built->age >= CURLVERSION_SEVENTH && (built->cainfo != NULL || built->capath != NULL))
-        return NULL;
     if (said != NULL && said[0] != '\0')
         return said;
+    const char *own = built->age >= CURLVERSION_SEVENTH ? built->cainfo : NULL; /* of the system it was built on, maybe not of this one */
+    if (own != NULL && af_path_kind(own) == AF_PATH_FILE)
+        return NULL;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (af_path_kind(places[i]) == AF_PATH_FILE)
             return places[i];
@@ -343,6 +371,8 @@ static CURLcode set_connection(struct af_http *http)
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, http->skip_verify ? 0L : 2L);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    if (http->want_certificate)
+        (void)curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
     if (!http->as_is)
         (void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->said);
@@ -427,6 +457,8 @@ static enum af_status set_up(struct af_http *http, struct af_error *err)
 
 static void release(struct af_http *http)
 {
+    for (struct curl_slist *line = http->headers; line != NULL; line = line->next) /* tokens and passwords */
+        af_wipe(line->data, strlen(line->data));
     curl_slist_free_all(http->headers);
     http->headers = NULL;
     af_arena_reset(&http->arena);
@@ -440,6 +472,8 @@ enum af_status af_http_begin(struct af_http *http, const struct af_http_request 
     http->answer = answer;
     http->is_paused = false;
     http->head_is_whole = false;
+    http->is_cut = false;
+    http->head_bytes = 0;
     http->failed = AF_OK;
     http->moved_bytes = 0;
     http->said[0] = '\0';
@@ -484,9 +518,34 @@ static void count(struct af_http *http)
     answer->bytes_received = number(http->easy, CURLINFO_SIZE_DOWNLOAD_T) + long_number(http->easy, CURLINFO_HEADER_SIZE);
 }
 
+/* "Expire date:Nov 25 07:00:00 2027 GMT" of the first certificate, which is the server's own. */
+static int64_t certificate_end(CURL *easy)
+{
+    static const char name[] = "Expire date:";
+    struct curl_certinfo *info = NULL;
+    if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &info) != CURLE_OK || info == NULL || info->num_of_certs < 1)
+        return 0;
+    for (const struct curl_slist *line = info->certinfo[0]; line != NULL; line = line->next) {
+        time_t end_s = strncmp(line->data, name, sizeof name - 1) == 0 ? curl_getdate(line->data + sizeof name - 1, NULL) : -1;
+        if (end_s > 0)
+            return end_s < INT64_MAX / 1000000000 ? (int64_t)end_s * 1000000000 : INT64_MAX;
+    }
+    return 0;
+}
+
+static void note_connection(struct af_http *http)
+{
+    uint64_t tls_us = number(http->easy, CURLINFO_APPCONNECT_TIME_T);
+    http->answer->connect_us = tls_us != 0 ? tls_us : number(http->easy, CURLINFO_CONNECT_TIME_T);
+    http->answer->certificate_ends_ns = http->want_certificate ? certificate_end(http->easy) : 0;
+}
+
 static enum af_status done(struct af_http *http, CURLcode code, struct af_error *err)
 {
     count(http);
+    note_connection(http);
+    if (http->is_cut && http->failed == AF_OK)
+        code = CURLE_OK;
     if (code == CURLE_OK && !http->head_is_whole) /* libcurl takes the end of the connection for the end of the headers */
         return af_fail(err, AF_EIO, "%s: the connection ended in the middle of the answer's head, after %llu bytes",
                        http->url.base.ptr, (unsigned long long)http->answer->bytes_received);

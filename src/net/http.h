@@ -17,6 +17,7 @@ struct af_http_options {
     const char *user_agent;      /* NULL: "afluxo/<version>" */
     bool no_proxy;               /* whatever the environment says: for what answers on this machine's own network only */
     bool no_redirects;           /* 3xx are answers as others (a signed request must not be sent to somebody else) */
+    bool want_certificate;       /* answers say when that of the server ends */
     bool as_is;                  /* bodies as the server keeps them: no compression is asked for nor undone (ranges of an object) */
 };
 
@@ -46,9 +47,12 @@ struct af_http_answer {
     char influx_version[64];       /* X-Influxdb-Version, "" if absent */
     char influx_error[1025];       /* X-Influxdb-Error / X-Platform-Error-Code's message, "" if absent */
     struct af_buf headers;         /* "name: value\n", names in lower case; see af_http_answer_header */
-    struct af_buf body;            /* at most AF_HTTP_ANSWER_BYTES_MAX; longer bodies of failures are cut, of successes AF_ELIMIT */
+    /* At most AF_HTTP_ANSWER_BYTES_MAX; longer bodies of failures are cut there and the connection closed, of successes AF_ELIMIT. */
+    struct af_buf body;
     uint64_t bytes_sent;
     uint64_t bytes_received;
+    uint64_t connect_us;           /* until the connection stood: name, TCP, TLS; 0: one was there */
+    int64_t certificate_ends_ns;   /* with want_certificate; 0: no TLS */
 };
 void af_http_answer_init(struct af_http_answer *answer);
 void af_http_answer_done(struct af_http_answer *answer);

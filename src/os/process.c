@@ -70,14 +70,17 @@ enum af_status af_process_run(char *const *argv, uint32_t timeout_ms, struct af_
     pid_t pid;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t how;
-    sigset_t none;
+    sigset_t none, usual;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return af_fail(err, AF_EIO, "cannot make a pipe");
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawnattr_init(&how);
     (void)sigemptyset(&none);
     (void)posix_spawnattr_setsigmask(&how, &none);
-    (void)posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK);
+    (void)sigemptyset(&usual);
+    (void)sigaddset(&usual, SIGPIPE); /* which we ignore, and most programs do not expect to */
+    (void)posix_spawnattr_setsigdefault(&how, &usual);
+    (void)posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     (void)posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     (void)posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
     int failed = posix_spawnp(&pid, argv[0], &actions, &how, argv, environ);

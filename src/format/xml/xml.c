@@ -73,10 +73,12 @@ static bool settle_text(struct tree *tree)
     return true;
 }
 
+/* What may be no name behind its colon stays whole: "a:", "a:1". */
 static struct af_slice local_name(const char *name)
 {
     const char *colon = strrchr(name, ':');
-    return af_slice_of(colon != NULL ? colon + 1 : name);
+    unsigned char first = colon != NULL ? (unsigned char)colon[1] : 0, low = first | 0x20;
+    return af_slice_of((low >= 'a' && low <= 'z') || first == '_' ? colon + 1 : name);
 }
 
 static void XMLCALL on_start(void *ctx, const char *name, const char **attributes)

@@ -40,6 +40,8 @@ AF_TEST(prefixes_attributes_cdata_and_mixed_text)
     AF_CHECK_SLICE(root->name, "E");
     AF_CHECK_SLICE(root->text, "one<two>threefour");
     AF_CHECK_SLICE(af_xml_text(root, "in"), "deep");
+    AF_CHECK_SLICE(parse(&arena, "<a:/>")->name, "a:");
+    AF_CHECK_SLICE(parse(&arena, "<a:._1/>")->name, "a:._1");
     af_arena_done(&arena);
 }
 
