@@ -8,15 +8,16 @@
  * Configuration follows AWS's SDKs and CLI: AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_REGION, AWS_DEFAULT_REGION,
  * AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE> (also endpoint_url and [services ...] of the profile,
  * AWS_IGNORE_CONFIGURED_ENDPOINT_URLS),
- * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_CA_BUNDLE, AWS_STS_REGIONAL_ENDPOINTS.
+ * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_MAX_ATTEMPTS, AWS_RETRY_MODE, AWS_CA_BUNDLE.
  *
- * Credentials, the first that has any: the environment; the profile (source_profile and credential_source with role_arn, keys,
- * web_identity_token_file, sso_session with its cached token, credential_process); AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN; the
- * container's endpoint (ECS, EKS pod identity); IMDSv2. They are refreshed before they expire, by one thread while the others go on with
- * the old ones as long as these last; a service that says ExpiredToken makes them be fetched anew, once. No secret is ever in a message.
+ * Credentials, the first that has any: the environment; a role of the profile (role_arn with source_profile or credential_source);
+ * AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN; what else the profile has (role_arn with web_identity_token_file, sso_session with its
+ * cached token, keys, credential_process); the container's endpoint (ECS, EKS pod identity); IMDSv2. `options.profile` leaves the
+ * environment's out. They are refreshed before they expire, by one thread while the others go on with the old ones as long as these last; a
+ * service that says ExpiredToken makes them be fetched anew, once. No secret is ever in a message.
  *
  * Sources: the "SigV4 signing process" page and the aws-signing-test-suite (sign.c), "Retry behavior" of the SDK reference (retry.c),
- * "Instance metadata service" of the EC2 guide (imds.c).
+ * "Instance metadata service" of the EC2 guide (credentials_http.c).
  */
 #ifndef AF_AWS_AWS_H
 #define AF_AWS_AWS_H

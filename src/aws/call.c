@@ -1,5 +1,6 @@
 /* call.c - see call.h. */
 #include "aws/call.h"
+#include "aws/aws_int.h"
 #include "codec/digest.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -20,12 +21,12 @@ void aws_call_begin(struct aws_call *call, struct af_aws_client *client, const c
     af_buf_append_char(&call->body, '{');
 }
 
-static void wipe_tree(const struct af_json *node)
+void aws_wipe_json(const struct af_json *node)
 {
     for (; node != NULL; node = node->next) {
         if (node->kind == AF_JSON_STRING && node->text.len != 0)
             af_wipe((char *)node->text.ptr, node->text.len);
-        wipe_tree(node->first);
+        aws_wipe_json(node->first);
     }
 }
 
@@ -38,7 +39,7 @@ static void wipe_buf(struct af_buf *buf)
 
 void aws_call_end(struct aws_call *call)
 {
-    wipe_tree(call->answer->first);
+    aws_wipe_json(call->answer->first);
     call->answer = &nothing;
     wipe_buf(&call->body);
     wipe_buf(&call->text);
@@ -129,7 +130,7 @@ enum af_status aws_call_parse(struct aws_call *call, struct af_error *err)
     call->answer = tree;
     if (tree->kind == AF_JSON_OBJECT)
         return AF_OK;
-    wipe_tree(tree);
+    aws_wipe_json(tree);
     call->answer = &nothing;
     return aws_bad_answer(call, err, "is JSON, but no object");
 }
@@ -154,8 +155,7 @@ enum af_status aws_call_send_body(struct aws_call *call, struct af_slice body, s
     (void)snprintf(call->code, sizeof call->code, "%s", answer.code);
     call->http_status = answer.http.status;
     af_aws_answer_done(&answer);
-    /* Where nobody answered, the words are the network's, which knows no operation; nor does a request whose path says it. */
-    if (status != AF_OK && (call->http_status == 0 || call->path != NULL))
+    if (status != AF_OK && call->path != NULL) /* a request whose path says the operation */
         af_error_prefix(err, "%s: ", call->operation);
     return status != AF_OK ? status : aws_call_parse(call, err);
 }

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/calendar.h"
 #include "base/limits.h"
+#include "base/numbers.h"
 #include "codec/digest.h"
 #include "format/json/json.h"
 #include "format/xml/xml.h"
@@ -38,16 +39,19 @@ struct af_aws_client {
 
 enum af_status af_aws_client_point(struct af_aws_client *client, const char *url, const char *region, struct af_error *err)
 {
-    const char *wanted = region != NULL ? region : client->service->only_region;
-    struct af_error why = { 0 };
-    enum af_status status = wanted != NULL ? AF_OK : af_aws_region(client->aws, &wanted, &why);
+    const char *wanted = region;
+    enum af_status status = AF_OK;
     bool is_own = false;
     struct af_buf place;
     af_buf_init(&place, 8192);
-    if (status != AF_OK && url != NULL && strcmp(client->service->name, "sts") == 0) {
-        wanted = "us-east-1";
-        status = AF_OK;
-    }
+    if (wanted == NULL && aws_service_region(client->service, NULL) == NULL) /* the instance's metadata are asked, too */
+        status = af_aws_region(client->aws, &wanted, err);
+    else if (wanted == NULL)
+        wanted = aws_known_region(client->aws);
+    if (status == AF_OK)
+        wanted = aws_service_region(client->service, wanted);
+    if (status == AF_OK && !aws_is_region(wanted)) /* a service's answer may have named it */
+        status = af_fail(err, AF_EINVAL, "\"%.100s\" is no region of AWS", wanted);
     if (status == AF_OK && url != NULL) {
         size_t len = strlen(url);
         while (len > 0 && url[len - 1] == '/')
@@ -57,11 +61,7 @@ enum af_status af_aws_client_point(struct af_aws_client *client, const char *url
     } else if (status == AF_OK) {
         status = aws_endpoint(client->aws, client->service, wanted, &place, &is_own, err);
         client->is_configured = status == AF_OK && !is_own;
-    } else if (err != NULL) {
-        *err = why;
     }
-    if (status == AF_OK && strlen(wanted) >= sizeof client->region)
-        status = af_fail(err, AF_EINVAL, "\"%.100s\" is no region of AWS", wanted);
     if (status != AF_OK) {
         af_buf_done(&place);
         return status;
@@ -87,6 +87,8 @@ enum af_status af_aws_client_new(struct af_aws *aws, const char *service, struct
     options.ca_file = aws->ca_file;
     if (options.stall_timeout_ms == 0)
         options.stall_timeout_ms = STALL_DEFAULT;
+    if (options.user_agent == NULL)
+        options.user_agent = aws->user_agent;
     enum af_status status = client->service != NULL ? AF_OK : af_fail(err, AF_EBUG, "no service of AWS is called %s here", service);
     if (status == AF_OK)
         status = af_aws_client_point(client, NULL, NULL, err);
@@ -176,8 +178,12 @@ static void take_code(struct af_aws_answer *answer, struct af_slice code)
     answer->code[at] = '\0';
 }
 
+/* What follows "The Canonical String" of a refused signature holds the session's token. */
 static void take_words(struct af_slice words, char out[WORDS_MAX])
 {
+    const char *canonical = words.len != 0 ? memmem(words.ptr, words.len, "anonical", 8) : NULL;
+    if (canonical != NULL)
+        words.len = (size_t)(canonical - words.ptr) - (canonical != words.ptr);
     size_t len = words.len < WORDS_MAX - 1 ? words.len : WORDS_MAX - 1;
     for (size_t i = 0; i < len; i++)
         out[i] = (unsigned char)words.ptr[i] < ' ' ? ' ' : words.ptr[i];
@@ -254,6 +260,8 @@ struct attempt {
     struct af_arena arena;                  /* of this attempt */
     struct af_aws_credentials credentials;
     uint64_t generation;
+    int64_t skew_ns;                        /* of the clock it was signed by */
+    bool is_session;                        /* signed with credentials that end */
     struct af_buf url, path;
     struct af_aws_pair headers[HEADERS_MAX];
     size_t header_count;
@@ -368,14 +376,15 @@ static enum af_status add_signature(struct attempt *a, struct af_slice hash, str
     char *date = af_arena_zero(&a->arena, 1, 20);
     if (date == NULL)
         return af_fail_nomem(err, "a request");
-    int64_t now_ns = aws_now_ns(client->aws);
+    int64_t now_ns = af_clock_now_ns() + a->skew_ns;
     char text[40];
     char *end = af_rfc3339_print(text, now_ns, 0);
     for (char *c = text, *to = date; c < end; c++)
         if (*c != '-' && *c != ':')
             *to++ = *c;
     put_header(a, "X-Amz-Date", af_slice_of(date));
-    if (who->session_token[0] != '\0')
+    a->is_session = who->session_token[0] != '\0';
+    if (a->is_session)
         put_header(a, "X-Amz-Security-Token", af_slice_of(who->session_token));
     if (a->header_count >= HEADERS_MAX)
         return af_fail(err, AF_EBUG, "a request with more than %d headers", (int)HEADERS_MAX);
@@ -397,7 +406,7 @@ static enum af_status add_signature(struct attempt *a, struct af_slice hash, str
 static enum af_status send_lines(struct attempt *a, int64_t deadline_ns, struct af_error *err)
 {
     const char *lines[HEADERS_MAX + 4];
-    size_t count = 0;
+    size_t count = 0, own;
     bool has_type = false;
     for (size_t i = 1; i < a->header_count; i++) { /* libcurl writes Host */
         struct af_slice name = a->headers[i].name, value = a->headers[i].value;
@@ -417,6 +426,7 @@ static enum af_status send_lines(struct attempt *a, int64_t deadline_ns, struct 
             return af_fail(err, AF_EINVAL, "the header %.*s of a request has a line end or a byte 0 in it", AF_SLICE_ARG(name));
         lines[count++] = line;
     }
+    own = count;
     if (!has_type)
         lines[count++] = "Content-Type:";
     lines[count++] = NULL;
@@ -425,7 +435,10 @@ static enum af_status send_lines(struct attempt *a, int64_t deadline_ns, struct 
                                        .headers = lines, .body = a->request->body, .on_body = a->request->on_body, .ctx = a->request->ctx,
                                        .cancel = a->request->cancel,
                                        .timeout_ms = deadline_ns == 0 ? 0 : left_ms < 1 ? 1 : left_ms > INT32_MAX ? 0 : (uint32_t)left_ms };
-    return af_http_send(a->client->http, &request, &a->answer->http, err);
+    enum af_status status = af_http_send(a->client->http, &request, &a->answer->http, err);
+    for (size_t i = 0; i < own; i++) /* signature and token */
+        af_wipe((char *)(uintptr_t)lines[i], strlen(lines[i]));
+    return status;
 }
 
 static enum af_status attempt(struct attempt *a, struct af_error *err)
@@ -440,6 +453,7 @@ static enum af_status attempt(struct attempt *a, struct af_error *err)
     uint32_t attempts = a->answer->attempts;
     af_aws_answer_init(a->answer);
     a->answer->attempts = attempts + 1;
+    a->skew_ns = aws_skew_ns(a->client->aws);
     enum af_status status = AF_OK;
     if (!a->client->has_fixed)
         status = aws_credentials_take(a->client->aws, &a->credentials, &a->generation, err);
@@ -494,16 +508,41 @@ struct tries {
     unsigned cost;           /* tokens taken for the attempt at work */
 };
 
+/* Was the request signed by a clock that was off? Another thread may have corrected it since. */
 static bool learn_clock(struct attempt *a)
 {
-    int64_t theirs_ns;
+    int64_t theirs_ns, ours_ns = af_clock_now_ns();
     if (!parse_date(af_http_answer_header(&a->answer->http, "date"), &theirs_ns))
         return false;
-    int64_t off_ns = theirs_ns - aws_now_ns(a->client->aws);
+    int64_t off_ns = theirs_ns - (ours_ns + a->skew_ns);
     if (off_ns < SKEW_NS && off_ns > -SKEW_NS)
         return false;
-    aws_learn_skew(a->client->aws, theirs_ns - af_clock_now_ns());
+    aws_learn_skew(a->client->aws, theirs_ns - ours_ns);
     return true;
+}
+
+/* A refusal without a word (of HEAD: there is no body) that a clock or old credentials explain. */
+static enum aws_verdict guess(struct attempt *a, enum aws_verdict verdict)
+{
+    int status = a->answer->http.status;
+    int64_t theirs_ns;
+    if (verdict != AWS_FAILED || a->answer->code[0] != '\0' || (status != 400 && status != 403))
+        return verdict;
+    if (parse_date(af_http_answer_header(&a->answer->http, "date"), &theirs_ns)) {
+        int64_t off_ns = theirs_ns - (af_clock_now_ns() + a->skew_ns);
+        if (off_ns >= SKEW_NS || off_ns <= -SKEW_NS)
+            return AWS_SKEWED;
+    }
+    return status == 400 && a->is_session ? AWS_EXPIRED : verdict;
+}
+
+/* The service's own wish, Retry-After or x-amz-retry-after (milliseconds). */
+static uint64_t asked_pause_ms(const struct attempt *a)
+{
+    uint64_t ms = a->answer->http.retry_after_ms;
+    struct af_slice text = af_http_answer_header(&a->answer->http, "x-amz-retry-after");
+    int64_t said;
+    return text.len != 0 && af_i64_parse(text, &said) && said > 0 && (uint64_t)said > ms ? (uint64_t)said : ms;
 }
 
 /* Written by another thread, or a signal. */
@@ -526,6 +565,19 @@ static bool pause_for(const struct af_aws_request *r, uint32_t ms)
     return !is_cancelled(r);
 }
 
+/* A passing failure: within attempts and quota. Where the quota is used up, who asks again and again (a queue's reader) waits too. */
+static bool pause_and_try(struct attempt *a, bool is_throttled, struct tries *t)
+{
+    const struct af_aws_request *r = a->request;
+    struct af_aws *aws = a->client->aws;
+    if (a->answer->attempts >= aws->max_attempts)
+        return false;
+    const bool may = aws_retry_take(aws, is_throttled, &t->cost);
+    if (!may && (r->target == NULL || strcmp(r->target, "ReceiveMessage") != 0))
+        return false;
+    return pause_for(r, aws_retry_pause_ms(a->answer->attempts, is_throttled, asked_pause_ms(a))) && may;
+}
+
 /* After a failure: may the next attempt begin? Waits as long as it must. */
 static bool try_again(struct attempt *a, enum aws_verdict verdict, struct tries *t)
 {
@@ -540,27 +592,29 @@ static bool try_again(struct attempt *a, enum aws_verdict verdict, struct tries 
         may = t->was_expired = true;
     } else if (verdict == AWS_SKEWED && !t->was_skewed && learn_clock(a)) {
         may = t->was_skewed = true;
-    } else if ((verdict == AWS_TRANSIENT || verdict == AWS_THROTTLED) && a->answer->attempts < aws->max_attempts &&
-               aws_retry_take(aws, a->answer->http.status == 0, &t->cost)) {
-        uint32_t ms = aws_retry_pause_ms(a->answer->attempts);
-        uint32_t asked = a->answer->http.retry_after_ms < 20000 ? a->answer->http.retry_after_ms : 20000;
-        may = pause_for(r, ms > asked ? ms : asked);
+    } else if (verdict == AWS_TRANSIENT || verdict == AWS_THROTTLED) {
+        may = pause_and_try(a, verdict == AWS_THROTTLED, t);
     }
     if (may && r->again != NULL)
         r->again(r->ctx);
     return may;
 }
 
+/* For messages: "SendMessage", or the method. */
+static const char *operation_of(const struct af_aws_request *r)
+{
+    return r->target != NULL ? r->target : r->method != NULL ? r->method : "POST";
+}
+
 static enum af_status refuse(struct attempt *a, struct af_error *err)
 {
     const struct af_aws_answer *answer = a->answer;
-    const char *operation = a->request->target != NULL ? a->request->target : a->request->method != NULL ? a->request->method : "POST";
     bool is_answered_twice = answer->attempts > 1;
     char times[40] = "";
     if (is_answered_twice)
         (void)snprintf(times, sizeof times, ", %u attempts", answer->attempts);
     enum af_status status = af_fail(err, aws_status_of(answer->http.status, answer->code), "%s %s: %s%s%s (HTTP %d%s%s%s)",
-                                    a->client->service->name, operation, answer->code[0] != '\0' ? answer->code : "refused",
+                                    a->client->service->name, operation_of(a->request), answer->code[0] != '\0' ? answer->code : "refused",
                                     a->words[0] != '\0' ? ": " : "", a->words, answer->http.status,
                                     answer->request_id[0] != '\0' ? ", request " : "", answer->request_id, times);
     if (err != NULL)
@@ -579,14 +633,14 @@ enum af_status af_aws_send(struct af_aws_client *client, const struct af_aws_req
         uint32_t wait_ms = aws_rate_wait_ms(client->aws);
         if (wait_ms != 0 && !pause_for(request, wait_ms))
             return af_fail(err, is_cancelled(request) ? AF_ECANCELED : AF_EBUSY,
-                           "%s: the service is throttling, and the time is up", client->service->name);
+                           "%s %s: the service is throttling, and the time is up", client->service->name, operation_of(request));
         enum af_status status = attempt(&a, &why);
         enum aws_verdict verdict = AWS_FAILED;
         if (status == AF_OK)
             verdict = aws_judge(answer->http.status, "");
         if (status == AF_OK && verdict != AWS_DONE) {
             read_error(answer, a.words);
-            verdict = aws_judge(answer->http.status, answer->code);
+            verdict = guess(&a, aws_judge(answer->http.status, answer->code));
             (void)snprintf(client->last_code, sizeof client->last_code, "%s", answer->code);
         } else if (status == AF_EIO && !answer->http.refused) {
             verdict = AWS_TRANSIENT;
@@ -600,13 +654,13 @@ enum af_status af_aws_send(struct af_aws_client *client, const struct af_aws_req
         if (try_again(&a, verdict, &tries))
             continue;
         if (is_cancelled(request))
-            return af_fail(err, AF_ECANCELED, "%s: stopped on request", client->service->name);
+            return af_fail(err, AF_ECANCELED, "%s %s: stopped on request", client->service->name, operation_of(request));
         if (status == AF_OK)
             return refuse(&a, err);
         if (err != NULL)
             *err = why;
-        if (!answer->http.refused && status == AF_EIO)
-            af_error_prefix(err, "%s: ", client->service->name);
+        if (!answer->http.refused)
+            af_error_prefix(err, "%s %s: ", client->service->name, operation_of(request));
         return status;
     }
 }

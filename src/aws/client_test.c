@@ -27,6 +27,31 @@ AF_TEST(throttling_and_passing_faults_are_tried_again)
     service_end(&service);
 }
 
+AF_TEST(a_redirect_is_refused_and_takes_no_signature_along)
+{
+    struct service service;
+    char where[128];
+    struct af_peer *other = af_peer_start(&(struct af_peer_step){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" }, 1);
+    (void)snprintf(where, sizeof where, "Location: %s/\r\n", af_peer_url(other));
+    begin(&service, "kms", (const struct service_answer[]){ { .status = 307, .body = "{}", .headers = where }, { 0 } }, 3);
+    AF_CHECK_FAILS(call(&service), AF_EINVAL);
+    AF_CHECK(strstr(service.err.message, "kms Describe") != NULL && strstr(service.err.message, "HTTP 307") != NULL);
+    AF_CHECK_INT(af_peer_requests(service.peer), 1);
+    AF_CHECK_INT(af_peer_connections(other), 0);
+    service_end(&service);
+    af_peer_stop(other);
+}
+
+AF_TEST(a_network_that_fails_is_told_with_the_operation)
+{
+    struct service service;
+    begin(&service, "sns", (const struct service_answer[]){ { .status = -1, .body = "" }, { 0 } }, 1);
+    const struct af_xml *answer;
+    AF_CHECK_FAILS(af_aws_query(service.client, "Publish", NULL, 0, &service.arena, &answer, &service.err), AF_EIO);
+    AF_CHECK(strstr(service.err.message, "sns Publish: http://127.0.0.1:") == service.err.message);
+    service_end(&service);
+}
+
 AF_TEST(what_is_wrong_is_not_tried_again_and_says_what_the_service_said)
 {
     struct service service;

@@ -44,6 +44,15 @@ enum af_status aws_credentials_put(struct af_aws_credentials *out, struct af_sli
     return AF_OK;
 }
 
+enum af_status aws_is_configured(enum af_status status, struct af_error *err)
+{
+    if (status != AF_ENOTFOUND)
+        return status;
+    if (err != NULL)
+        err->status = AF_EUNAUTH;
+    return AF_EUNAUTH;
+}
+
 enum af_status aws_credentials_of_json(struct af_slice text, const char *token_name, const char *who, struct af_aws_credentials *out,
                                        struct af_error *err)
 {
@@ -56,6 +65,9 @@ enum af_status aws_credentials_of_json(struct af_slice text, const char *token_n
         status = af_fail(err, AF_EUNAUTH, "%s: it should answer JSON, and does not", who);
     if (status == AF_OK && root->kind != AF_JSON_OBJECT)
         status = af_fail(err, AF_EUNAUTH, "%s: it should answer a JSON object", who);
+    struct af_slice code = status == AF_OK ? af_json_string(root, "Code") : (struct af_slice){ NULL, 0 };
+    if (code.len != 0 && !af_slice_is(code, "Success")) /* instance metadata says so, with 200 */
+        status = af_fail(err, AF_EUNAUTH, "%s: it answers %.80s", who, code.ptr);
     if (status == AF_OK)
         status = aws_credentials_put(out, af_json_string(root, "AccessKeyId"), af_json_string(root, "SecretAccessKey"),
                                      af_json_string(root, token_name), who, err);
@@ -63,6 +75,7 @@ enum af_status aws_credentials_of_json(struct af_slice text, const char *token_n
     bool has_zone;
     if (expires.len != 0 && !af_time_parse(expires, &out->expires_ns, &has_zone))
         status = af_fail(err, AF_EUNAUTH, "%s: \"" AF_SLICE_FMT "\" is no time of expiration", who, AF_SLICE_ARG(expires));
+    aws_wipe_json(root);
     af_arena_done(&arena);
     return status;
 }
@@ -74,8 +87,12 @@ enum af_status aws_from_environment(struct af_aws *aws, struct af_aws_credential
     const char *access = af_aws_variable(aws, "AWS_ACCESS_KEY_ID"), *secret = af_aws_variable(aws, "AWS_SECRET_ACCESS_KEY");
     if (access == NULL && secret == NULL)
         return af_fail(err, AF_ENOTFOUND, "AWS_ACCESS_KEY_ID is not set");
-    const char *token = af_aws_variable(aws, "AWS_SESSION_TOKEN");
-    return aws_credentials_put(out, af_slice_of(access), af_slice_of(secret), af_slice_of(token), "environment", err);
+    const char *token = af_aws_variable(aws, "AWS_SESSION_TOKEN"), *end = af_aws_variable(aws, "AWS_CREDENTIAL_EXPIRATION");
+    bool has_zone;
+    AF_TRY(aws_credentials_put(out, af_slice_of(access), af_slice_of(secret), af_slice_of(token), "environment", err));
+    if (end != NULL && !af_time_parse(af_slice_of(end), &out->expires_ns, &has_zone))
+        return af_fail(err, AF_EUNAUTH, "AWS_CREDENTIAL_EXPIRATION is no time");
+    return AF_OK;
 }
 
 /* --- profile --------------------------------------------------------------------------------------------------------------- */
@@ -111,7 +128,9 @@ static enum af_status assume(struct af_aws *aws, const char *name, const char *r
         ask.duration_s = ask.duration_s * 10 + (uint32_t)(*c - '0');
     struct af_aws_credentials first = { .access_key = "" };
     enum af_status status;
-    if (source != NULL && strcmp(source, name) == 0)
+    if (source != NULL && from != NULL)
+        status = af_fail(err, AF_EUNAUTH, "profile %s has both source_profile and credential_source", name);
+    else if (source != NULL && strcmp(source, name) == 0)
         status = aws_credentials_put(&first, af_slice_of(aws_profile_setting(aws, name, "aws_access_key_id")),
                                      af_slice_of(aws_profile_setting(aws, name, "aws_secret_access_key")),
                                      af_slice_of(aws_profile_setting(aws, name, "aws_session_token")), name, err);
@@ -133,7 +152,7 @@ static enum af_status assume(struct af_aws *aws, const char *name, const char *r
     af_wipe(&first, sizeof first);
     if (status != AF_OK)
         af_error_prefix(err, "profile %s: ", name);
-    return status;
+    return aws_is_configured(status, err);
 }
 
 static enum af_status from_profile(struct af_aws *aws, const char *name, unsigned deep, struct af_aws_credentials *out,
@@ -143,17 +162,19 @@ static enum af_status from_profile(struct af_aws *aws, const char *name, unsigne
     const char *role = aws_profile_setting(aws, name, "role_arn"), *file = aws_profile_setting(aws, name, "web_identity_token_file");
     const char *access = aws_profile_setting(aws, name, "aws_access_key_id"), *command = aws_profile_setting(aws, name,
                                                                                                              "credential_process");
+    const char *account = aws_profile_setting(aws, name, "sso_account_id");
+    bool has_keys = access != NULL || aws_profile_setting(aws, name, "aws_secret_access_key") != NULL;
     (void)snprintf(who, sizeof who, "profile %s", name);
     if (deep > PROFILES_DEEP)
         return af_fail(err, AF_EUNAUTH, "profile %s: source_profile leads round in a circle", name);
     enum af_status status;
     if (role != NULL && file != NULL)
         status = aws_assume_web(aws, role, aws_profile_setting(aws, name, "role_session_name"), file, out, err);
-    else if (role != NULL)
+    else if (role != NULL && (deep == 0 || !has_keys)) /* a source with both lends its keys */
         status = assume(aws, name, role, deep, out, err);
-    else if (aws_profile_setting(aws, name, "sso_account_id") != NULL)
+    else if (account != NULL || aws_profile_setting(aws, name, "sso_role_name") != NULL)
         status = aws_from_sso(aws, name, out, err);
-    else if (access != NULL || aws_profile_setting(aws, name, "aws_secret_access_key") != NULL)
+    else if (has_keys)
         return aws_credentials_put(out, af_slice_of(access), af_slice_of(aws_profile_setting(aws, name, "aws_secret_access_key")),
                                    af_slice_of(aws_profile_setting(aws, name, "aws_session_token")), who, err);
     else if (command != NULL)
@@ -176,15 +197,35 @@ enum af_status aws_from_profile(struct af_aws *aws, struct af_aws_credentials *o
 
 typedef enum af_status (*source)(struct af_aws *aws, struct af_aws_credentials *out, struct af_error *err);
 
+/* As AWS's SDK for Python has it: a role that the profile assumes comes before the environment's web identity, its other kinds behind. A
+ * profile that was named to us (not by the environment) counts more than the environment. */
+static size_t choose_chain(struct af_aws *aws, source chain[6])
+{
+    bool is_named = aws->options.profile != NULL;
+    bool assumes = aws_profile_setting(aws, aws->profile, "role_arn") != NULL &&
+                   aws_profile_setting(aws, aws->profile, "web_identity_token_file") == NULL;
+    size_t count = 0;
+    if (!is_named)
+        chain[count++] = aws_from_environment;
+    if (assumes)
+        chain[count++] = aws_from_profile;
+    if (!is_named)
+        chain[count++] = aws_from_web_identity;
+    if (!assumes)
+        chain[count++] = aws_from_profile;
+    chain[count++] = aws_from_container;
+    chain[count++] = aws_from_metadata;
+    return count;
+}
+
 /* A source that is configured and fails ends the search: falling back to another identity would surprise. */
 static enum af_status walk(struct af_aws *aws, struct af_aws_credentials *out, struct af_error *err)
 {
-    static const source chain[] = { aws_from_environment, aws_from_profile, aws_from_web_identity, aws_from_container, aws_from_metadata };
+    source chain[6];
+    size_t count = choose_chain(aws, chain);
     char tried[640] = "";
     struct af_error why = { 0 };
-    for (size_t i = 0; i < sizeof chain / sizeof chain[0]; i++) {
-        if (i == 0 && aws->options.profile != NULL)
-            continue; /* a profile that was named to us comes before the environment */
+    for (size_t i = 0; i < count; i++) {
         enum af_status status = chain[i](aws, out, &why);
         if (status == AF_OK)
             return AF_OK;
@@ -203,11 +244,15 @@ static enum af_status walk(struct af_aws *aws, struct af_aws_credentials *out, s
 static enum af_status fetch(struct af_aws *aws, struct af_error *err)
 {
     struct af_aws_credentials fresh = { .access_key = "" };
+    struct af_error why = { 0 };
     aws->is_fetching = true;
     af_mutex_unlock(&aws->lock);
-    enum af_status status = walk(aws, &fresh, err);
+    enum af_status status = walk(aws, &fresh, &why);
     af_mutex_lock(&aws->lock);
     aws->is_fetching = false;
+    aws->why = why;
+    if (status != AF_OK && err != NULL)
+        *err = why;
     if (status == AF_OK) {
         aws->credentials = fresh;
         aws->has_credentials = true;
@@ -229,15 +274,21 @@ enum af_status aws_credentials_take(struct af_aws *aws, struct af_aws_credential
 {
     enum af_status status = AF_OK;
     struct af_error why;
+    bool has_waited = false;
     af_mutex_lock(&aws->lock);
-    while (!lasts(aws, 0) && aws->is_fetching)
+    for (; !lasts(aws, 0) && aws->is_fetching; has_waited = true)
         af_cond_wait(&aws->changed, &aws->lock);
-    bool may_wait = lasts(aws, 0);
+    bool is_good = lasts(aws, 0);
     bool is_late = !lasts(aws, REFRESH_AHEAD_NS) && !aws->is_fetching;
-    if (!may_wait)
+    if (!is_good && has_waited && aws->failed_at_ns != 0) { /* who was waited for asked on our behalf */
+        status = aws->why.status;
+        if (err != NULL)
+            *err = aws->why;
+    } else if (!is_good) {
         status = fetch(aws, err);
-    else if (is_late && (aws->failed_at_ns == 0 || af_clock_mono_ns() - aws->failed_at_ns > RETRY_NS))
+    } else if (is_late && (aws->failed_at_ns == 0 || af_clock_mono_ns() - aws->failed_at_ns > RETRY_NS)) {
         (void)fetch(aws, &why);
+    }
     if (status == AF_OK) {
         *out = aws->credentials;
         *out_generation = aws->generation;

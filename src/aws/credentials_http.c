@@ -1,8 +1,8 @@
 /*
- * credentials_http.c - sources that are asked over HTTP: a container's endpoint, the instance's metadata, the SSO portal; and web identity,
- * which is a token of a file that STS takes.
+ * credentials_http.c - sources that are asked over HTTP: a container's endpoint, the instance's metadata; and web identity, which is a
+ * token of a file that STS takes.
  *
- * Sources: "IAM roles for tasks" (ECS guide), "EKS Pod Identity", "Use IMDSv2" (EC2 guide), "GetRoleCredentials" (SSO portal API).
+ * Sources: "IAM roles for tasks" (ECS guide), "EKS Pod Identity", "Use IMDSv2" (EC2 guide).
  */
 #include "aws/aws_int.h"
 #include "aws/sts.h"
@@ -15,13 +15,15 @@
 #include "os/file.h"
 #include <stdio.h>
 
-enum { CONNECT_MS = 1000, STALL_MS = 5000, TRIES = 3, TOKEN_BYTES = 4096, METADATA_TOKEN_S = 21600 };
+#define ABSENT_NS INT64_C(900000000) /* where there are metadata, they answer sooner: one try is enough */
+enum { CONNECT_MS = 1000, STALL_MS = 5000, STALL_LOCAL_MS = 2000, TRIES = 3, TOKEN_BYTES = 4096 };
 
 enum af_status aws_small_request(struct af_aws *aws, const char *method, const char *url, const char *const *headers, struct af_slice body,
-                                 bool is_local, int *out_status, struct af_buf *out, struct af_error *err)
+                                 enum aws_place place, int *out_status, struct af_buf *out, struct af_error *err)
 {
+    bool is_local = place != AWS_PLACE_NET;
     struct af_http_options options = { .connect_timeout_ms = is_local ? CONNECT_MS : 2 * STALL_MS,
-                                       .stall_timeout_ms = is_local ? STALL_MS : 4 * STALL_MS, .total_timeout_ms = 6 * STALL_MS,
+                                       .stall_timeout_ms = is_local ? STALL_LOCAL_MS : 4 * STALL_MS, .total_timeout_ms = 6 * STALL_MS,
                                        .no_proxy = is_local, .no_redirects = true, .ca_file = aws->ca_file };
     struct af_http *http;
     struct af_http_answer answer;
@@ -30,6 +32,7 @@ enum af_status aws_small_request(struct af_aws *aws, const char *method, const c
     enum af_status status = AF_EIO;
     *out_status = 0;
     for (int i = 0; i < TRIES; i++) {
+        int64_t begun_ns = af_clock_mono_ns();
         af_http_answer_init(&answer);
         status = af_http_send(http, &request, &answer, err);
         *out_status = status == AF_OK ? answer.status : 0;
@@ -42,7 +45,8 @@ enum af_status aws_small_request(struct af_aws *aws, const char *method, const c
             af_wipe(answer.body.ptr, answer.body.len);
         af_http_answer_done(&answer);
         bool is_passing = status == AF_EIO || (status == AF_OK && (*out_status >= 500 || *out_status == 429));
-        if (!is_passing)
+        bool is_absent = place == AWS_PLACE_METADATA && af_clock_mono_ns() - begun_ns > ABSENT_NS;
+        if (!is_passing || is_absent)
             break;
         if (i + 1 < TRIES)
             af_clock_sleep_ms(50u << i);
@@ -77,7 +81,7 @@ static enum af_status read_token(const char *path, char *out, size_t cap, struct
         out[token.len] = '\0';
     }
     answer_done(&text);
-    return status;
+    return aws_is_configured(status, err);
 }
 
 /* --- container ------------------------------------------------------------------------------------------------------------- */
@@ -91,7 +95,10 @@ static bool may_be_asked(const struct af_url *url)
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
         if (af_slice_is(url->host, hosts[i]))
             return true;
-    return af_slice_has_prefix(url->host, "127.");
+    bool is_number = af_slice_has_prefix(url->host, "127."); /* an address, not a name that begins like one */
+    for (size_t i = 0; i < url->host.len; i++)
+        is_number &= url->host.ptr[i] == '.' || (url->host.ptr[i] >= '0' && url->host.ptr[i] <= '9');
+    return is_number;
 }
 
 static enum af_status container_url(struct af_aws *aws, char *out, size_t cap, struct af_error *err)
@@ -129,9 +136,10 @@ enum af_status aws_from_container(struct af_aws *aws, struct af_aws_credentials 
     (void)snprintf(header, sizeof header, "Authorization: %s", token);
     const char *const headers[] = { "Accept: application/json", token[0] != '\0' ? header : NULL, NULL };
     struct af_buf text;
+    const struct af_slice nothing = { NULL, 0 };
     int code;
     answer_init(&text);
-    enum af_status status = aws_small_request(aws, "GET", url, headers, (struct af_slice){ NULL, 0 }, true, &code, &text, err);
+    enum af_status status = aws_small_request(aws, "GET", url, headers, nothing, AWS_PLACE_CONTAINER, &code, &text, err);
     if (status == AF_OK && code != 200)
         status = af_fail(err, code >= 500 ? AF_EIO : AF_EUNAUTH, "it answers %d", code);
     if (status == AF_OK)
@@ -166,7 +174,7 @@ static enum af_status ask_metadata(struct af_aws *aws, const char *token, const 
     (void)snprintf(url, sizeof url, "%s%s%s", base, len > 0 && base[len - 1] == '/' ? "" : "/", path);
     (void)snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %s", token);
     const char *const headers[] = { header, NULL };
-    return aws_small_request(aws, "GET", url, headers, (struct af_slice){ NULL, 0 }, true, out_code, out, err);
+    return aws_small_request(aws, "GET", url, headers, (struct af_slice){ NULL, 0 }, AWS_PLACE_METADATA, out_code, out, err);
 }
 
 /* AF_ENOTFOUND: there is no such service here. */
@@ -183,9 +191,13 @@ static enum af_status metadata_token(struct af_aws *aws, char out[TOKEN_BYTES], 
     size_t len = strlen(base);
     (void)snprintf(url, sizeof url, "%s%slatest/api/token", base, len > 0 && base[len - 1] == '/' ? "" : "/");
     answer_init(&text);
-    enum af_status status = aws_small_request(aws, "PUT", url, headers, (struct af_slice){ NULL, 0 }, true, &code, &text, &why);
+    const struct af_slice nothing = { NULL, 0 };
+    enum af_status status = aws_small_request(aws, "PUT", url, headers, nothing, AWS_PLACE_METADATA, &code, &text, &why);
     struct af_slice token = af_slice_trim(af_buf_slice(&text));
-    if (status != AF_OK)
+    if (status != AF_OK && strstr(why.message, "no byte moved") != NULL)
+        status = af_fail(err, AF_ENOTFOUND, "instance metadata takes the connection and says nothing: in a container, the instance's "
+                         "http-put-response-hop-limit must be 2");
+    else if (status != AF_OK)
         status = af_fail(err, AF_ENOTFOUND, "no instance metadata answers");
     else if (code == 403)
         status = af_fail(err, AF_ENOTFOUND, "instance metadata is forbidden here");
@@ -197,6 +209,17 @@ static enum af_status metadata_token(struct af_aws *aws, char out[TOKEN_BYTES], 
     }
     answer_done(&text);
     return status;
+}
+
+/* It becomes part of a path. */
+static bool is_role(struct af_slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i], low = c | 0x20;
+        if (!((low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || strchr("+=,.@_-", c) != NULL) || c == '\0')
+            return false;
+    }
+    return name.len > 0 && name.len <= 128 && name.ptr[0] != '.';
 }
 
 static enum af_status metadata_credentials(struct af_aws *aws, const char *token, struct af_buf *text, struct af_aws_credentials *out,
@@ -211,8 +234,8 @@ static enum af_status metadata_credentials(struct af_aws *aws, const char *token
     struct af_slice role = af_slice_trim(af_buf_slice(text));
     const char *end = role.len != 0 ? memchr(role.ptr, '\n', role.len) : NULL;
     role.len = end != NULL ? (size_t)(end - role.ptr) : role.len;
-    if (code != 200 || role.len == 0 || role.len > 128)
-        return af_fail(err, AF_EUNAUTH, "instance metadata answers %d for the name of the role", code);
+    if (code != 200 || !is_role(role))
+        return af_fail(err, AF_EUNAUTH, "instance metadata answers %d for the name of the role, and no name", code);
     (void)snprintf(path, sizeof path, "%s" AF_SLICE_FMT, where, AF_SLICE_ARG(role));
     AF_TRY(ask_metadata(aws, token, path, &code, text, err));
     if (code != 200)
@@ -265,7 +288,7 @@ enum af_status aws_assume_web(struct af_aws *aws, const char *role_arn, const ch
         status = af_sts_assume(client, &role, out, err);
     af_aws_client_free(client);
     af_wipe(token, sizeof token);
-    return status;
+    return aws_is_configured(status, err);
 }
 
 enum af_status aws_from_web_identity(struct af_aws *aws, struct af_aws_credentials *out, struct af_error *err)
@@ -278,115 +301,4 @@ enum af_status aws_from_web_identity(struct af_aws *aws, struct af_aws_credentia
     AF_TRY(aws_assume_web(aws, role, af_aws_variable(aws, "AWS_ROLE_SESSION_NAME"), file, out, err));
     (void)snprintf(out->source, sizeof out->source, "web identity");
     return AF_OK;
-}
-
-/* --- SSO ----------------------------------------------------------------------------------------------------------------------- */
-
-struct sso {
-    const char *region, *account, *role;
-    char token[TOKEN_BYTES];
-};
-
-/* The token that `aws sso login` left in ~/.aws/sso/cache. */
-static enum af_status sso_token(struct af_aws *aws, const char *profile, struct sso *sso, struct af_error *err)
-{
-    static const char hex[] = "0123456789abcdef";
-    const char *session = aws_profile_setting(aws, profile, "sso_session"), *home = af_aws_variable(aws, "HOME");
-    char section[512], path[1024], name[2 * AF_SHA1_BYTES + 1];
-    (void)snprintf(section, sizeof section, "sso-session %s", session != NULL ? session : "");
-    const char *start = session != NULL ? aws_setting(aws, section, "sso_start_url") : aws_profile_setting(aws, profile, "sso_start_url");
-    sso->region = session != NULL ? aws_setting(aws, section, "sso_region") : aws_profile_setting(aws, profile, "sso_region");
-    if (start == NULL || sso->region == NULL)
-        return af_fail(err, AF_EUNAUTH, "profile %s: sso_start_url or sso_region is missing%s%s", profile,
-                       session != NULL ? " in sso-session " : "", session != NULL ? session : "");
-    uint8_t digest[AF_SHA1_BYTES];
-    if (home == NULL || !af_sha1(af_slice_of(session != NULL ? session : start), digest))
-        return af_fail(err, AF_EUNAUTH, "profile %s: no home directory to look for its token in", profile);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        name[2 * i] = hex[digest[i] >> 4];
-        name[2 * i + 1] = hex[digest[i] & 15];
-    }
-    name[sizeof name - 1] = '\0';
-    (void)snprintf(path, sizeof path, "%s/.aws/sso/cache/%s.json", home, name);
-    struct af_buf text;
-    struct af_arena arena;
-    struct af_json *root = NULL;
-    struct af_error why;
-    int64_t expires_ns = 0;
-    bool has_zone;
-    answer_init(&text);
-    af_arena_init(&arena, 1 << 20);
-    enum af_status status = af_file_read_all(path, &text, &why);
-    if (status == AF_OK)
-        status = af_json_parse(af_buf_slice(&text), &arena, &root, &why);
-    struct af_slice token = status == AF_OK ? af_json_string(root, "accessToken") : (struct af_slice){ NULL, 0 };
-    bool is_good = token.len != 0 && token.len < sizeof sso->token && memchr(token.ptr, '\n', token.len) == NULL &&
-                   af_time_parse(af_json_string(root, "expiresAt"), &expires_ns, &has_zone) && expires_ns > aws_now_ns(aws);
-    if (is_good) {
-        memcpy(sso->token, token.ptr, token.len);
-        sso->token[token.len] = '\0';
-    }
-    af_arena_done(&arena);
-    answer_done(&text);
-    return is_good ? AF_OK : af_fail(err, AF_EUNAUTH, "profile %s: there is no SSO token, or it has expired: run `aws sso login "
-                                                      "--profile %s`",
-                                     profile, profile);
-}
-
-static enum af_status sso_answer(struct af_slice text, struct af_aws_credentials *out, struct af_error *err)
-{
-    struct af_arena arena;
-    struct af_json *root = NULL;
-    struct af_error why;
-    int64_t expires_ms = 0;
-    af_arena_init(&arena, 1 << 20);
-    enum af_status status = af_json_parse(text, &arena, &root, &why);
-    const struct af_json *role = status == AF_OK ? af_json_get(root, "roleCredentials") : NULL;
-    if (role == NULL)
-        status = af_fail(err, AF_EUNAUTH, "SSO: the answer has no roleCredentials");
-    else
-        status = aws_credentials_put(out, af_json_string(role, "accessKeyId"), af_json_string(role, "secretAccessKey"),
-                                     af_json_string(role, "sessionToken"), "SSO", err);
-    if (status == AF_OK && af_json_i64(af_json_get(role, "expiration"), &expires_ms) && expires_ms > 0 && expires_ms < INT64_MAX / 1000000)
-        out->expires_ns = expires_ms * 1000000;
-    af_arena_done(&arena);
-    return status;
-}
-
-enum af_status aws_from_sso(struct af_aws *aws, const char *profile, struct af_aws_credentials *out, struct af_error *err)
-{
-    struct sso sso = { .account = aws_profile_setting(aws, profile, "sso_account_id"), .role = aws_profile_setting(aws, profile,
-                                                                                                                   "sso_role_name") };
-    if (sso.role == NULL)
-        return af_fail(err, AF_EUNAUTH, "profile %s: sso_role_name is missing", profile);
-    AF_TRY(sso_token(aws, profile, &sso, err));
-    char header[TOKEN_BYTES + 64];
-    const char *base = af_aws_variable(aws, "AWS_ENDPOINT_URL_SSO");
-    struct af_buf url, text;
-    int code = 0;
-    af_buf_init(&url, 8192);
-    answer_init(&text);
-    if (base != NULL)
-        af_buf_append_str(&url, base);
-    else
-        af_buf_printf(&url, "https://portal.sso.%s.%s", sso.region, aws_suffix(sso.region));
-    af_buf_append_str(&url, "/federation/credentials?role_name=");
-    af_url_append_escaped(&url, af_slice_of(sso.role));
-    af_buf_append_str(&url, "&account_id=");
-    af_url_append_escaped(&url, af_slice_of(sso.account));
-    (void)snprintf(header, sizeof header, "x-amz-sso_bearer_token: %s", sso.token);
-    const char *const headers[] = { header, "Accept: application/json", NULL };
-    enum af_status status = af_buf_check(&url, "SSO's address", err);
-    if (status == AF_OK)
-        status = aws_small_request(aws, "GET", af_buf_cstr(&url), headers, (struct af_slice){ NULL, 0 }, false, &code, &text, err);
-    if (status == AF_OK && code != 200)
-        status = af_fail(err, code >= 500 ? AF_EIO : AF_EUNAUTH, "profile %s: SSO answers %d%s", profile, code,
-                         code == 401 ? ": run `aws sso login`" : "");
-    if (status == AF_OK)
-        status = sso_answer(af_buf_slice(&text), out, err);
-    af_buf_done(&url);
-    answer_done(&text);
-    af_wipe(&sso, sizeof sso);
-    af_wipe(header, sizeof header);
-    return status;
 }

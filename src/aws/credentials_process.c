@@ -71,10 +71,9 @@ enum af_status aws_from_process(struct af_aws *aws, const char *command, struct 
     af_buf_init(&text, AF_AWS_ANSWER_BYTES_MAX);
     enum af_status status = af_buf_reserve(&words, 2 * strlen(command) + 2) != NULL ? split(command, words.ptr, argv, err) :
                             af_fail(err, AF_EUNAUTH, "credential_process is too long");
-    if (status == AF_OK)
-        status = af_process_run(argv, TIMEOUT_MS, &text, err);
-    if (status != AF_OK)
-        status = af_fail(err, AF_EUNAUTH, "credential_process: %s", err != NULL ? err->message : "");
+    struct af_error why;
+    if (status == AF_OK && af_process_run(argv, TIMEOUT_MS, &text, &why) != AF_OK)
+        status = af_fail(err, AF_EUNAUTH, "credential_process: %s", why.message);
     if (status == AF_OK)
         status = check_version(af_buf_slice(&text), err);
     if (status == AF_OK)
@@ -82,6 +81,8 @@ enum af_status aws_from_process(struct af_aws *aws, const char *command, struct 
     if (text.ptr != NULL)
         af_wipe(text.ptr, text.cap);
     af_buf_done(&text);
+    if (words.ptr != NULL) /* a password may be among them */
+        af_wipe(words.ptr, words.cap);
     af_buf_done(&words);
     return status;
 }

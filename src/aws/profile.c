@@ -2,7 +2,7 @@
  * profile.c - AWS's configuration and credentials files.
  *
  *     [profile x]                    sections; in the credentials file just [x]
- *     key = value  # comment         a comment needs a blank before it
+ *     key = value  # comment         a comment needs a blank before it (but credential_process goes to the end of its line)
  *     s3 =                           a block: indented keys below it are its own
  *       endpoint_url = http://...
  *
@@ -59,6 +59,18 @@ static const char *lower(struct parser *p, struct af_slice s)
     return text;
 }
 
+static enum af_status keep(struct parser *p, const char *key, struct af_slice value, struct af_error *err)
+{
+    struct aws_setting *s = af_arena_zero(p->arena, 1, sizeof *s);
+    if (s == NULL || key == NULL || (s->value = af_arena_copy(p->arena, value)) == NULL)
+        return af_fail_nomem(err, "AWS's profiles");
+    s->section = p->section;
+    s->key = key;
+    s->next = *p->list;
+    *p->list = s;
+    return AF_OK;
+}
+
 /* "profile   x" and "x" to "profile x". */
 static enum af_status take_section(struct parser *p, struct af_slice line, struct af_error *err)
 {
@@ -77,6 +89,8 @@ static enum af_status take_section(struct parser *p, struct af_slice line, struc
                af_slice_is(first, "services") ? "services" : NULL;
         name = rest;
     }
+    if (name.len >= 2 && (name.ptr[0] == '"' || name.ptr[0] == '\'') && name.ptr[name.len - 1] == name.ptr[0])
+        name = af_slice_make(name.ptr + 1, name.len - 2); /* as a shell would */
     if (is_plain && name.len > 8 && af_slice_has_prefix(name, "profile "))
         name = trim(af_slice_make(name.ptr + 8, name.len - 8));
     p->has_section = true;
@@ -85,19 +99,7 @@ static enum af_status take_section(struct parser *p, struct af_slice line, struc
     if (kind == NULL || name.len == 0)
         return AF_OK; /* of another program's, or of a later version */
     p->section = af_arena_printf(p->arena, "%s %.*s", kind, AF_SLICE_ARG(name));
-    return p->section != NULL ? AF_OK : af_fail_nomem(err, "AWS's profiles");
-}
-
-static enum af_status keep(struct parser *p, const char *key, struct af_slice value, struct af_error *err)
-{
-    struct aws_setting *s = af_arena_zero(p->arena, 1, sizeof *s);
-    if (s == NULL || key == NULL || (s->value = af_arena_copy(p->arena, value)) == NULL)
-        return af_fail_nomem(err, "AWS's profiles");
-    s->section = p->section;
-    s->key = key;
-    s->next = *p->list;
-    *p->list = s;
-    return AF_OK;
+    return p->section != NULL ? keep(p, "", AF_SLICE_LIT(""), err) : af_fail_nomem(err, "AWS's profiles"); /* it is there, even if empty */
 }
 
 static enum af_status take_setting(struct parser *p, struct af_slice line, bool is_inner, struct af_error *err)
@@ -108,7 +110,9 @@ static enum af_status take_setting(struct parser *p, struct af_slice line, bool 
     if (equals == NULL)
         return bad_line(p, err, "neither [section] nor key = value");
     struct af_slice key = trim(af_slice_make(line.ptr, (size_t)(equals - line.ptr)));
-    struct af_slice value = without_comment(af_slice_make(equals, line.len - (size_t)(equals - line.ptr)));
+    struct af_slice value = af_slice_make(equals, line.len - (size_t)(equals - line.ptr));
+    if (is_inner || !af_slice_is(key, "credential_process"))
+        value = without_comment(value);
     value = trim(af_slice_make(value.ptr + 1, value.len - 1));
     if (key.len == 0)
         return bad_line(p, err, "a value without a key");

@@ -57,6 +57,8 @@ AF_MUST_CHECK enum af_status af_s3_reader_open(struct af_s3 *s3, const char *buc
 /* A small object whole; AF_ELIMIT past out->bytes_max. out_etag may be NULL. */
 AF_MUST_CHECK enum af_status af_s3_get(struct af_s3 *s3, const char *bucket, const char *key, struct af_buf *out, char out_etag[64],
                                        struct af_error *err);
+/* With a condition: a conflict after an attempt whose answer was lost is none if the object then holds these very bytes; so writers that
+ * compete should write bytes that differ. */
 enum af_s3_if { AF_S3_ALWAYS, AF_S3_IF_NEW /* AF_ECONFLICT: it is there */, AF_S3_IF_MATCH /* AF_ECONFLICT: another etag */ };
 AF_MUST_CHECK enum af_status af_s3_put(struct af_s3 *s3, const char *bucket, const char *key, struct af_slice bytes,
                                        const char *content_type, enum af_s3_if when, const char *etag, char out_etag[64],

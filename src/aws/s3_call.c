@@ -11,7 +11,10 @@
 #include "codec/base64.h"
 #include "codec/digest.h"
 #include "format/xml/xml.h"
+#include "os/clock.h"
 #include <stdio.h>
+
+enum { UNSETTLED_MAX = 6, UNSETTLED_PAUSE_MS = 25 };
 
 struct s3_connection {
     struct s3_connection *next;
@@ -209,18 +212,23 @@ enum af_status s3_send(struct af_s3 *s3, const struct s3_call *call, struct af_a
 {
     char region[S3_REGION_BYTES];
     char there[S3_REGION_BYTES];
+    struct af_error why = { 0 };
+    if (call->key != NULL && call->key[0] == '\0') /* it would be a call to the bucket: DELETE would delete that */
+        return af_fail(err, AF_EINVAL, "s3://%s/: %s of an object without a name", call->bucket, call->operation);
     known_region(s3, call->bucket, region);
-    enum af_status status = send_there(s3, call, region, answer, err);
+    enum af_status status = send_there(s3, call, region, answer, &why);
     if (status != AF_OK && says_region(answer, there) && strcmp(region, there) != 0) {
         learn_region(s3, call->bucket, there);
         if (call->again != NULL)
             call->again(call->ctx);
-        status = send_there(s3, call, there, answer, err);
+        af_aws_answer_done(answer); /* with its count of attempts */
+        af_aws_answer_init(answer);
+        status = send_there(s3, call, there, answer, &why);
     }
-    if (status != AF_OK && call->key != NULL)
-        af_error_prefix(err, "s3://%s/%s: ", call->bucket, call->key);
-    else if (status != AF_OK)
-        af_error_prefix(err, "s3://%s: ", call->bucket);
+    if (status != AF_OK && err != NULL) {
+        *err = why;
+        af_error_prefix(err, call->key != NULL ? "s3://%s/%s: " : "s3://%s: ", call->bucket, call->key);
+    }
     return status;
 }
 
@@ -273,6 +281,12 @@ static void forget_whole(void *ctx)
     af_buf_rewind(whole->out, whole->mark);
 }
 
+/* A body that ends where the connection does may have been cut. */
+static bool says_its_end(const struct af_http_answer *http)
+{
+    return af_http_answer_header(http, "content-length").len != 0 || af_http_answer_header(http, "transfer-encoding").len != 0;
+}
+
 enum af_status af_s3_get(struct af_s3 *s3, const char *bucket, const char *key, struct af_buf *out, char out_etag[64], struct af_error *err)
 {
     struct whole whole = { out, out->len };
@@ -282,6 +296,8 @@ enum af_status af_s3_get(struct af_s3 *s3, const char *bucket, const char *key, 
     struct af_aws_answer answer;
     af_aws_answer_init(&answer);
     enum af_status status = s3_send(s3, &call, &answer, err);
+    if (status == AF_OK && !says_its_end(&answer.http))
+        status = af_fail(err, AF_ECORRUPT, "s3://%s/%s: S3 does not say how long it is, so its end may be missing", bucket, key);
     if (status == AF_OK && !s3_etag(af_http_answer_header(&answer.http, "etag"), etag) && out_etag != NULL)
         status = af_fail(err, AF_ECORRUPT, "s3://%s/%s: S3 does not say which version it is (no ETag)", bucket, key);
     if (status == AF_OK && out_etag != NULL)
@@ -300,12 +316,44 @@ enum af_status s3_checksum(struct af_slice bytes, uint8_t digest[AF_SHA256_BYTES
     return af_buf_check(text, "a checksum", err);
 }
 
-static enum af_status put(struct af_s3 *s3, const struct s3_call *call, char out_etag[64], struct af_error *err)
+bool s3_holds(struct af_s3 *s3, const char *bucket, const char *key, struct af_slice checksum, struct af_aws_answer *answer)
+{
+    const struct af_aws_pair header = pair("x-amz-checksum-mode", "ENABLED");
+    struct s3_call call = { .operation = "HeadObject", .method = "HEAD", .bucket = bucket, .key = key, .headers = &header,
+                            .header_count = 1 };
+    return s3_send(s3, &call, answer, NULL) == AF_OK &&
+           af_slice_eq(af_http_answer_header(&answer->http, "x-amz-checksum-sha256"), checksum);
+}
+
+/* Others write at the same time, and who was first is not settled: so it is asked again, until the condition itself answers. */
+static enum af_status send_settled(struct af_s3 *s3, const struct s3_call *call, struct af_aws_answer *answer, bool *out_is_again,
+                                   struct af_error *err)
+{
+    enum af_status status = s3_send(s3, call, answer, err);
+    for (unsigned i = 0; i < UNSETTLED_MAX && status == AF_ECONFLICT && answer->http.status == 409; i++) {
+        for (unsigned looks = 0; looks < 1u << i && !s3_flag(s3->options.cancel); looks++)
+            af_clock_sleep_ms(UNSETTLED_PAUSE_MS);
+        if (s3_flag(s3->options.cancel))
+            return af_fail(err, AF_ECANCELED, "stopped while writing s3://%s/%s", call->bucket, call->key);
+        *out_is_again = *out_is_again || answer->attempts > 1;
+        af_aws_answer_done(answer);
+        af_aws_answer_init(answer);
+        status = s3_send(s3, call, answer, err);
+    }
+    *out_is_again = *out_is_again || answer->attempts > 1;
+    return status;
+}
+
+/* A condition that fails after a first attempt whose answer was lost may have been met by that attempt. */
+static enum af_status put(struct af_s3 *s3, const struct s3_call *call, struct af_slice checksum, char out_etag[64], struct af_error *err)
 {
     char etag[64];
+    bool is_again = false;
     struct af_aws_answer answer;
     af_aws_answer_init(&answer);
-    enum af_status status = s3_send(s3, call, &answer, err);
+    enum af_status status = send_settled(s3, call, &answer, &is_again, err);
+    if (status == AF_ECONFLICT && is_again && s3_holds(s3, call->bucket, call->key, checksum, &answer))
+        status = AF_OK;
     if (status == AF_OK && out_etag != NULL) {
         if (s3_etag(af_http_answer_header(&answer.http, "etag"), etag))
             memcpy(out_etag, etag, sizeof etag);
@@ -336,7 +384,7 @@ enum af_status af_s3_put(struct af_s3 *s3, const char *bucket, const char *key, 
             headers[count++] = pair("if-match", quoted);
         struct s3_call call = { .operation = "PutObject", .method = "PUT", .bucket = bucket, .key = key, .headers = headers,
                                 .header_count = count, .encrypts = true, .body = bytes };
-        status = put(s3, &call, out_etag, err);
+        status = put(s3, &call, af_buf_slice(&checksum), out_etag, err);
     }
     af_buf_done(&checksum);
     return status;

@@ -196,6 +196,14 @@ static inline void bucket_close(struct bucket *b)
     af_mutex_done(&b->lock);
 }
 
+static inline unsigned ranges_so_far(struct bucket *b)
+{
+    af_mutex_lock(&b->lock);
+    unsigned ranges = b->ranges;
+    af_mutex_unlock(&b->lock);
+    return ranges;
+}
+
 static inline struct af_reader *open_object(struct bucket *b)
 {
     struct af_error err = { 0 };

@@ -69,6 +69,9 @@ AF_MUST_CHECK enum af_status s3_send(struct af_s3 *s3, const struct s3_call *cal
 /* SHA-256 of `bytes`, also as base64 appended to `text`. */
 AF_MUST_CHECK enum af_status s3_checksum(struct af_slice bytes, uint8_t digest[AF_SHA256_BYTES], struct af_buf *text, struct af_error *err);
 
+/* Does the object have that checksum? `answer` is that of the HEAD. */
+bool s3_holds(struct af_s3 *s3, const char *bucket, const char *key, struct af_slice checksum, struct af_aws_answer *answer);
+
 /* False: no thread could be had, the job is the caller's again. */
 AF_MUST_CHECK bool s3_submit(struct af_s3 *s3, struct s3_job *job);
 /* True: the job had not begun, and never will. */
@@ -114,8 +117,10 @@ struct s3_cut {
     size_t index;        /* the plan's after it */
     uint64_t done;
 };
-/* Ranges past `size` are cut off. False: no memory; the plan is empty. */
-bool s3_plan_set(struct s3_plan *plan, const struct af_range *ranges, size_t count, uint64_t size, uint32_t connections);
+/* Ranges past `size` are cut off. Blocks are such that `memory_bytes` has room for one a connection. False: no memory; the plan is
+ * empty. */
+bool s3_plan_set(struct s3_plan *plan, const struct af_range *ranges, size_t count, uint64_t size, uint32_t connections,
+                 uint64_t memory_bytes);
 void s3_plan_done(struct s3_plan *plan);
 bool s3_plan_next(const struct s3_plan *plan, struct s3_cut *out); /* false: all is cut */
 void s3_plan_take(struct s3_plan *plan, const struct s3_cut *cut);

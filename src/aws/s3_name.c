@@ -20,6 +20,8 @@ static enum af_status check_bucket(const char *text, struct af_slice bucket, str
         return af_fail(err, AF_EINVAL, "%s: no bucket; s3://BUCKET/KEY is meant", text);
     if (af_slice_has_prefix(bucket, "arn:"))
         return af_fail(err, AF_EUNSUPPORTED, "%s: ARNs are not understood; use the bucket's name or the access point's alias", text);
+    if (bucket.len > 6 && memcmp(bucket.ptr + bucket.len - 6, "--x-s3", 6) == 0)
+        return af_fail(err, AF_EUNSUPPORTED, "%s: directory buckets (S3 Express) are not understood; copy it to a general one", text);
     for (size_t i = 0; i < bucket.len; i++)
         if (!is_bucket_char(bucket.ptr[i]))
             return af_fail(err, AF_EINVAL, "%s: a bucket's name has letters, digits, dots and dashes only", text);

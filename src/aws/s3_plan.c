@@ -19,7 +19,18 @@ void s3_plan_done(struct s3_plan *plan)
     *plan = (struct s3_plan){ 0 };
 }
 
-bool s3_plan_set(struct s3_plan *plan, const struct af_range *ranges, size_t count, uint64_t size, uint32_t connections)
+static uint64_t block_bytes_for(uint64_t total, uint32_t connections, uint64_t memory_bytes)
+{
+    const uint64_t sharers = connections != 0 ? connections : 1;
+    const uint64_t share = total / sharers + 1;
+    const uint64_t room = memory_bytes / sharers;
+    const uint64_t most = room < AF_S3_BLOCK_BYTES ? room : AF_S3_BLOCK_BYTES;
+    const uint64_t bytes = share < most ? share : most;
+    return bytes > BLOCK_BYTES_MIN ? bytes : BLOCK_BYTES_MIN;
+}
+
+bool s3_plan_set(struct s3_plan *plan, const struct af_range *ranges, size_t count, uint64_t size, uint32_t connections,
+                 uint64_t memory_bytes)
 {
     plan->count = plan->index = 0;
     plan->done = 0;
@@ -39,8 +50,7 @@ bool s3_plan_set(struct s3_plan *plan, const struct af_range *ranges, size_t cou
         total = total > UINT64_MAX - range.len ? UINT64_MAX : total + range.len;
         plan->ranges[plan->count++] = range;
     }
-    uint64_t share = total / (connections != 0 ? connections : 1) + 1;
-    plan->block_bytes = share < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN : share > AF_S3_BLOCK_BYTES ? AF_S3_BLOCK_BYTES : share;
+    plan->block_bytes = block_bytes_for(total, connections, memory_bytes);
     return true;
 }
 

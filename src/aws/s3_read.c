@@ -120,7 +120,7 @@ static enum af_status ask(struct core *core, struct block *block, struct af_aws_
     struct af_aws_pair headers[] = { { AF_SLICE_LIT("range"), af_slice_of(range) }, { AF_SLICE_LIT("if-match"), af_slice_of(etag) } };
     struct s3_call call = { .operation = "GetObject", .method = "GET", .bucket = core->bucket, .key = core->key, .headers = headers,
                             .header_count = 2, .on_body = take_bytes, .again = forget_bytes, .ctx = block,
-                            .cancel = block->is_outside ? NULL : &block->cancel };
+                            .cancel = block->job.run != NULL ? &block->cancel : NULL };
     block->got = 0;
     enum af_status status = s3_send(core->s3, &call, answer, err);
     if (status == AF_OK) {
@@ -297,32 +297,39 @@ static void run_job(struct s3_job *job)
     unref_core(core);
 }
 
-/* The plan's next block on its way. False: there is none, or no memory. */
-static bool start_next_locked(struct core *core, const struct s3_cut *cut)
+/* On its way. False: no memory. */
+static bool start_locked(struct core *core, uint64_t offset, size_t len, size_t unread, bool is_outside)
 {
-    struct block *block = block_new(core, cut->offset, cut->len);
+    struct block *block = block_new(core, offset, len);
     if (block == NULL)
         return false;
     block->job.run = run_job;
-    block->unread = cut->wanted;
+    block->unread = unread;
+    block->is_outside = is_outside;
     link_locked(core, block);
     core->refs++;
-    if (!s3_submit(core->s3, &block->job)) {
-        core->refs--;
-        block->state = FAILED;
-        forget_locked(core, block);
+    if (s3_submit(core->s3, &block->job))
+        return true;
+    core->refs--;
+    block->state = FAILED;
+    forget_locked(core, block);
+    return false;
+}
+
+static bool start_next_locked(struct core *core, const struct s3_cut *cut)
+{
+    if (!start_locked(core, cut->offset, cut->len, cut->wanted, false))
         return false;
-    }
     s3_plan_take(&core->plan, cut);
     return true;
 }
 
-/* What comes next, after what is there already from a read that nobody announced. */
+/* What comes next, after what is there already: announced before, or read by somebody who did not announce it. */
 static bool next_cut_locked(struct core *core, struct s3_cut *cut)
 {
     while (s3_plan_next(&core->plan, cut)) {
         const struct block *there = find_locked(core, cut->offset);
-        if (there == NULL || !there->is_outside)
+        if (there == NULL)
             return true;
         s3_plan_skip(&core->plan, there->offset + there->len - cut->offset);
     }
@@ -487,12 +494,27 @@ static enum af_status read_at(struct af_reader *base, uint64_t offset, void *dst
     return status;
 }
 
-/* Blocks of an earlier announcement that are not read by now. */
-static void forget_announced_locked(struct core *core)
+static size_t overlap(const struct block *block, const struct af_range *ranges, size_t count)
+{
+    uint64_t sum = 0;
+    uint64_t stop = block->offset + block->len;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t begin = ranges[i].offset > block->offset ? ranges[i].offset : block->offset;
+        uint64_t end = ranges[i].len < stop && ranges[i].offset < stop - ranges[i].len ? ranges[i].offset + ranges[i].len : stop;
+        sum += end > begin ? end - begin : 0;
+    }
+    return sum < SIZE_MAX ? (size_t)sum : SIZE_MAX;
+}
+
+/* Blocks of an earlier announcement that are not read by now, but for those that this one names again. */
+static void forget_announced_locked(struct core *core, const struct af_range *ranges, size_t count)
 {
     for (struct block *block = core->blocks, *next; block != NULL; block = next) {
         next = block->next;
-        if (!block->is_outside)
+        if (block->is_outside)
+            continue;
+        block->unread = overlap(block, ranges, count);
+        if (block->unread == 0)
             forget_locked(core, block);
     }
 }
@@ -500,12 +522,16 @@ static void forget_announced_locked(struct core *core)
 static void will_need(struct af_reader *base, const struct af_range *ranges, size_t count)
 {
     struct core *core = ((struct s3_reader *)base)->core;
-    if (core->size <= AF_S3_WHOLE_BYTES)
-        return;
     af_mutex_lock(&core->lock);
-    forget_announced_locked(core);
-    if (s3_plan_set(&core->plan, ranges, count, core->size, core->s3->options.connections))
-        pump_locked(core);
+    if (core->size <= AF_S3_WHOLE_BYTES) {
+        if (core->blocks == NULL && core->size != 0)
+            (void)start_locked(core, 0, (size_t)core->size, 0, true);
+    } else {
+        forget_announced_locked(core, ranges, count);
+        const struct af_s3_options *o = &core->s3->options;
+        if (s3_plan_set(&core->plan, ranges, count, core->size, o->connections, o->memory_bytes))
+            pump_locked(core);
+    }
     af_mutex_unlock(&core->lock);
 }
 

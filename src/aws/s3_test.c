@@ -21,11 +21,12 @@ AF_TEST(s3_names)
         AF_CHECK_STR(name.bucket, good[i][1]);
         AF_CHECK_STR(name.key, good[i][2]);
     }
-    static const char *const bad[] = { "s3://", "s3:///key", "s3://ab/key", "s3://buc ket/key", "s3://b\xc3\xbc" "cket", "s3://.bucket/k",
+    static const char *const bad[] = { "s3://", "s3:///key", "s3://ab/key", "s3://buc ket/key", ("s3://b\xc3\xbc" "cket"), "s3://.bucket/k",
                                        "s3://bucket@host/k", "s3://bucket:80/k", "http://bucket/key" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         AF_CHECK_FAILS(af_s3_name_parse(bad[i], &name, &err), AF_EINVAL);
     AF_CHECK_FAILS(af_s3_name_parse("s3://arn:aws:s3:us-east-1:1:accesspoint/x", &name, &err), AF_EUNSUPPORTED);
+    AF_CHECK_FAILS(af_s3_name_parse("s3://fast--use1-az4--x-s3/k", &name, &err), AF_EUNSUPPORTED);
 }
 
 AF_TEST(s3_names_have_longest_keys)
@@ -105,7 +106,7 @@ AF_TEST(s3_plan_joins_and_divides)
     struct s3_cut cut;
     const struct af_range ranges[] = { { 4, 100 }, { 104, 200 }, { 304 + 256 * K, 10 }, { 2 * M, 5 }, { 0, 0 }, { 64 * M, 1 },
                                        { 3 * M, UINT64_MAX } };
-    AF_CHECK(s3_plan_set(&plan, ranges, 7, 20 * M, 2));
+    AF_CHECK(s3_plan_set(&plan, ranges, 7, 20 * M, 2, 64 * M));
     check_cut(&plan, 4, 310 + 256 * K, 310);    /* two that touch, and one behind a gap of exactly what is allowed */
     check_cut(&plan, 2 * M, 5, 5);
     check_cut(&plan, 3 * M, 8 * M, 8 * M);      /* cut at the end of the object, divided */
@@ -113,7 +114,14 @@ AF_TEST(s3_plan_joins_and_divides)
     AF_CHECK(s3_plan_seek(&plan, 19 * M + 7) && !s3_plan_seek(&plan, 12 * M) && !s3_plan_seek(&plan, 20 * M));
     check_cut(&plan, 19 * M + 7, M - 7, M - 7);
     AF_CHECK(!s3_plan_next(&plan, &cut));
-    AF_CHECK(s3_plan_set(&plan, ranges, 0, 20 * M, 2) && !s3_plan_next(&plan, &cut));
+    AF_CHECK(s3_plan_set(&plan, ranges, 0, 20 * M, 2, 64 * M) && !s3_plan_next(&plan, &cut));
+    const struct af_range large = { 0, 100 * M };
+    AF_CHECK(s3_plan_set(&plan, &large, 1, 100 * M, 8, 16 * M));
+    check_cut(&plan, 0, 2 * M, 2 * M);          /* little memory: every connection has its block all the same */
+    AF_CHECK(s3_plan_set(&plan, &large, 1, 100 * M, 8, 1));
+    check_cut(&plan, 0, M, M);
+    AF_CHECK(s3_plan_set(&plan, &large, 1, 100 * M, 8, UINT64_MAX));
+    check_cut(&plan, 0, 8 * M, 8 * M);
     s3_plan_done(&plan);
 }
 
@@ -135,7 +143,7 @@ AF_TEST(s3_plan_covers_what_was_announced)
             at += ranges[i].len;
             wanted += ranges[i].len;
         }
-        AF_CHECK(s3_plan_set(&plan, ranges, 20, UINT64_MAX, 4));
+        AF_CHECK(s3_plan_set(&plan, ranges, 20, UINT64_MAX, 4, UINT64_MAX));
         for (uint64_t end = 0; s3_plan_next(&plan, &cut); end = cut.offset + cut.len) {
             AF_CHECK(cut.offset >= end && cut.len <= AF_S3_BLOCK_BYTES && cut.wanted <= cut.len && cut.wanted != 0);
             AF_CHECK(cut.len - cut.wanted <= (uint64_t)20 * AF_S3_GAP_BYTES);
@@ -286,25 +294,59 @@ AF_TEST(s3_listing_stops_where_each_does)
 }
 
 /* A listing whose next page is itself must end. */
-static bool same_page(void *ctx, struct af_slice request, struct af_buf *out)
+struct circle {
+    unsigned pages, lead_in, length; /* 0 1 [2 3 4] [2 3 4] ... */
+};
+
+static bool page_of_circle(void *ctx, struct af_slice request, struct af_buf *out)
 {
-    (void)ctx;
+    struct circle *c = ctx;
     (void)request;
-    af_buf_append_str(out, ANSWER("200 OK", "", LISTING("<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
-                                                        OBJECT("1", "1"))));
+    unsigned number = c->pages < c->lead_in ? c->pages : c->lead_in + (c->pages - c->lead_in) % c->length;
+    c->pages++;
+    af_buf_printf(out, ANSWER("200 OK", "", LISTING("<IsTruncated>true</IsTruncated><NextContinuationToken>t%u</NextContinuationToken>"
+                                                    OBJECT("1", "1"))), number);
     return false;
 }
 
 AF_TEST(s3_listing_that_goes_in_circles)
 {
-    struct af_error err = { 0 };
+    static const struct circle circles[] = { { 0, 0, 1 }, { 0, 0, 2 }, { 0, 1, 1 }, { 0, 3, 5 }, { 0, 9, 20 } };
+    for (size_t i = 0; i < sizeof circles / sizeof circles[0]; i++) {
+        struct af_error err = { 0 };
+        struct service s;
+        struct keys keys = { 0 };
+        struct circle circle = circles[i];
+        af_buf_init(&keys.text, 1000);
+        s.peer = af_peer_start_with(page_of_circle, &circle);
+        pool_open(af_peer_url(s.peer), NULL, &s.aws, &s.s3);
+        AF_CHECK_FAILS(af_s3_list(s.s3, "bucket", "", NULL, add_key, &keys, &err), AF_ECORRUPT);
+        AF_CHECK(circle.pages > circle.lead_in + circle.length && circle.pages <= 3 * (circle.lead_in + circle.length) + 1);
+        service_close(&s);
+        af_buf_done(&keys.text);
+    }
+}
+
+/* Half a page, twice; then half a page for good. */
+AF_TEST(s3_listing_that_was_cut)
+{
+#define HALF { .bytes = ANSWER("200 OK", "", "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>"), .then = AF_PEER_CLOSE }
+    static const struct af_peer_step steps[] = {
+        HALF, HALF,
+        { .bytes = ANSWER("200 OK", "", LISTING("<IsTruncated>false</IsTruncated>" OBJECT("p/3", "3"))), .then = AF_PEER_CLOSE },
+        HALF, HALF, HALF,
+    };
     struct service s;
+    struct af_error err = { 0 };
     struct keys keys = { 0 };
     af_buf_init(&keys.text, 1000);
-    s.peer = af_peer_start_with(same_page, NULL);
-    pool_open(af_peer_url(s.peer), NULL, &s.aws, &s.s3);
-    AF_CHECK_FAILS(af_s3_list(s.s3, "bucket", "", NULL, add_key, &keys, &err), AF_ECORRUPT);
-    AF_CHECK_INT(af_peer_requests(s.peer), 2);
+    service_open(&s, steps, 6, NULL);
+    AF_CHECK_OK(af_s3_list(s.s3, "bucket", "p/", NULL, add_key, &keys, &err), err);
+    AF_CHECK_STR(af_buf_cstr(&keys.text), "p/3;");
+    AF_CHECK_FAILS(af_s3_list(s.s3, "bucket", "p/", NULL, add_key, &keys, &err), AF_ECORRUPT);
+    AF_CHECK(strstr(err.message, "s3://bucket/p/: ") != NULL);
+    AF_CHECK_STR(af_buf_cstr(&keys.text), "p/3;");
+    AF_CHECK_INT(af_peer_requests(s.peer), 6);
     service_close(&s);
     af_buf_done(&keys.text);
 }
@@ -317,13 +359,14 @@ AF_TEST(s3_head_and_get)
         { .bytes = ANSWER("200 OK", "ETag: \"v1\"\r\nContent-Length: 5\r\n", "hello"), .then = AF_PEER_CLOSE },
         { .bytes = ANSWER("200 OK", "ETag: \"v1\"\r\nContent-Length: 5\r\n", "hello"), .then = AF_PEER_CLOSE },
         { .bytes = ANSWER("404 Not Found", "Content-Length: 0\r\n", ""), .then = AF_PEER_CLOSE },
+        { .bytes = ANSWER("200 OK", "ETag: \"v1\"\r\n", "hel"), .then = AF_PEER_CLOSE }, /* all of it, or cut? */
     };
     struct service s;
     struct af_error err = { 0 };
     struct af_s3_object object;
     struct af_buf text;
     char etag[64];
-    service_open(&s, steps, 4, NULL);
+    service_open(&s, steps, 5, NULL);
     AF_CHECK_OK(af_s3_head(s.s3, "bucket", "a b", "v 1", &object, &err), err);
     AF_CHECK_INT(object.bytes, 1234);
     AF_CHECK_STR(object.etag, "v1");
@@ -340,6 +383,8 @@ AF_TEST(s3_head_and_get)
     AF_CHECK_STR(af_buf_cstr(&text), "hello");
     AF_CHECK_FAILS(af_s3_head(s.s3, "bucket", "a", NULL, &object, &err), AF_ENOTFOUND);
     AF_CHECK(strstr(err.message, "s3://bucket/a: ") != NULL);
+    AF_CHECK_FAILS(af_s3_get(s.s3, "bucket", "a", &text, NULL, &err), AF_ECORRUPT);
+    AF_CHECK_STR(af_buf_cstr(&text), "hello");
     af_buf_done(&text);
     service_close(&s);
 }
@@ -446,6 +491,71 @@ AF_TEST(s3_put)
     AF_CHECK_OK(af_s3_delete(s.s3, "bucket", "k", &err), err);
     AF_CHECK(af_slice_has_prefix(af_peer_request(s.peer, 3), "DELETE /bucket/k HTTP/1.1\r\n"));
     service_close(&s);
+}
+
+/* The first attempt was carried out, its answer lost; the second finds the object there, which is ours. Or it is not. */
+AF_TEST(s3_put_whose_answer_was_lost)
+{
+    static const struct af_peer_step steps[] = {
+        { .then = AF_PEER_RESET },
+        { .bytes = ANSWER("412 Precondition Failed", "", "<Error><Code>PreconditionFailed</Code></Error>"), .then = AF_PEER_CLOSE },
+        { .bytes = ANSWER("200 OK", "ETag: \"v1\"\r\nContent-Length: 5\r\n"
+                          "x-amz-checksum-sha256: LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=\r\n", ""), .then = AF_PEER_CLOSE },
+        { .then = AF_PEER_RESET },
+        { .bytes = ANSWER("412 Precondition Failed", "", "<Error><Code>PreconditionFailed</Code></Error>"), .then = AF_PEER_CLOSE },
+        { .bytes = ANSWER("200 OK", "ETag: \"v2\"\r\nContent-Length: 5\r\nx-amz-checksum-sha256: AAAA\r\n", ""), .then = AF_PEER_CLOSE },
+    };
+    struct service s;
+    struct af_error err = { 0 };
+    char etag[64];
+    service_open(&s, steps, 6, NULL);
+    AF_CHECK_OK(af_s3_put(s.s3, "bucket", "k", af_slice_of("hello"), NULL, AF_S3_IF_NEW, NULL, etag, &err), err);
+    AF_CHECK_STR(etag, "v1");
+    AF_CHECK_FAILS(af_s3_put(s.s3, "bucket", "k", af_slice_of("hello"), NULL, AF_S3_IF_NEW, NULL, etag, &err), AF_ECONFLICT);
+    service_close(&s);
+}
+
+/* 409: others write at the same time. Asked again until it is settled, one way or the other; not for ever. */
+AF_TEST(s3_put_beside_others)
+{
+#define UNSETTLED { .bytes = ANSWER("409 Conflict", "", "<Error><Code>ConditionalRequestConflict</Code></Error>"), .then = AF_PEER_CLOSE }
+    static const struct af_peer_step steps[] = {
+        UNSETTLED, UNSETTLED,
+        { .bytes = ANSWER("200 OK", "ETag: \"v1\"\r\nContent-Length: 0\r\n", ""), .then = AF_PEER_CLOSE },
+        UNSETTLED,
+        { .bytes = ANSWER("412 Precondition Failed", "", "<Error><Code>PreconditionFailed</Code></Error>"), .then = AF_PEER_CLOSE },
+        UNSETTLED, UNSETTLED, UNSETTLED, UNSETTLED, UNSETTLED, UNSETTLED, UNSETTLED,
+    };
+    struct service s;
+    struct af_error err = { 0 };
+    char etag[64];
+    bool stop = false;
+    service_open(&s, steps, 12, &(struct af_s3_options){ .cancel = &stop });
+    AF_CHECK_OK(af_s3_put(s.s3, "bucket", "k", af_slice_of("hello"), NULL, AF_S3_IF_NEW, NULL, etag, &err), err);
+    AF_CHECK_STR(etag, "v1");
+    AF_CHECK_FAILS(af_s3_put(s.s3, "bucket", "k", af_slice_of("hello"), NULL, AF_S3_IF_NEW, NULL, etag, &err), AF_ECONFLICT);
+    AF_CHECK_INT(af_peer_requests(s.peer), 5);
+    AF_CHECK_FAILS(af_s3_put(s.s3, "bucket", "k", af_slice_of("hello"), NULL, AF_S3_IF_NEW, NULL, etag, &err), AF_ECONFLICT);
+    AF_CHECK_INT(af_peer_requests(s.peer), 12);
+    service_close(&s);
+}
+
+/* DELETE of the bucket itself is one slash away. */
+AF_TEST(s3_object_without_a_name_is_none)
+{
+    struct service s;
+    struct af_error err = { 0 };
+    struct af_s3_object object;
+    struct af_buf text;
+    af_buf_init(&text, 100);
+    service_open(&s, NULL, 0, NULL);
+    AF_CHECK_FAILS(af_s3_delete(s.s3, "bucket", "", &err), AF_EINVAL);
+    AF_CHECK_FAILS(af_s3_put(s.s3, "bucket", "", af_slice_of("x"), NULL, AF_S3_ALWAYS, NULL, NULL, &err), AF_EINVAL);
+    AF_CHECK_FAILS(af_s3_get(s.s3, "bucket", "", &text, NULL, &err), AF_EINVAL);
+    AF_CHECK_FAILS(af_s3_head(s.s3, "bucket", "", NULL, &object, &err), AF_EINVAL);
+    AF_CHECK_INT(af_peer_requests(s.peer), 0);
+    service_close(&s);
+    af_buf_done(&text);
 }
 
 /* The memory fails at every place in turn: an error, nothing lost. */

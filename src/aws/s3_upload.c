@@ -15,7 +15,7 @@
 #include "os/clock.h"
 #include <stdio.h>
 
-enum { PARTS_MAX = 10000, PARTS_UNTIL_GROWTH = 1000, LOOK_NS = 50000000 };
+enum { PARTS_MAX = 10000, PARTS_UNTIL_GROWTH = 1000, LOOK_NS = 50000000, COMPLETES_MAX = 3, COMPLETE_PAUSE_MS = 200 };
 
 struct part {
     char etag[64];
@@ -85,7 +85,9 @@ static enum af_status take_id(struct af_s3_upload *upload, struct af_slice xml, 
     struct af_xml *root;
     af_arena_init(&arena, 1 << 20);
     enum af_status status = af_xml_parse(xml, &arena, &root, err);
-    if (status == AF_OK) {
+    if (status != AF_OK) {
+        af_error_prefix(err, "s3://%s/%s: CreateMultipartUpload: ", upload->bucket, upload->key);
+    } else {
         struct af_slice id = af_slice_trim(af_xml_text(root, "UploadId"));
         if (id.len == 0 || id.len >= sizeof upload->id || memchr(id.ptr, '\0', id.len) != NULL)
             status = af_fail(err, AF_ECORRUPT, "s3://%s/%s: S3 began an upload without an id", upload->bucket, upload->key);
@@ -299,7 +301,14 @@ static enum af_status whole_checksum(const struct af_s3_upload *upload, struct a
     return status == AF_OK ? af_buf_check(out, "a checksum", err) : status;
 }
 
-/* S3 answers 200 at once and may say later, in the body, that it failed. */
+/* Failures that pass: the same call may do the next time. */
+static bool is_passing(struct af_slice code)
+{
+    return af_slice_is(code, "InternalError") || af_slice_is(code, "SlowDown") || af_slice_is(code, "ServiceUnavailable") ||
+           af_slice_is(code, "RequestTimeout");
+}
+
+/* S3 answers 200 at once and may say later, in the body, that it failed. AF_EIO: it can be asked again. */
 static enum af_status check_complete(const struct af_s3_upload *upload, const struct af_aws_answer *answer, struct af_slice checksum,
                                      struct af_error *err)
 {
@@ -307,11 +316,14 @@ static enum af_status check_complete(const struct af_s3_upload *upload, const st
     struct af_xml *root;
     af_arena_init(&arena, 1 << 20);
     enum af_status status = af_xml_parse(af_buf_slice(&answer->http.body), &arena, &root, err);
-    if (status == AF_OK && af_slice_is(root->name, "Error")) {
-        struct af_slice code = af_xml_text(root, "Code");
+    if (status == AF_ECORRUPT) {
+        status = af_fail(err, AF_EIO, "s3://%s/%s: S3's answer to the list of parts is not to be understood", upload->bucket, upload->key);
+    } else if (status == AF_OK && af_slice_is(root->name, "Error")) {
+        struct af_slice code = af_slice_trim(af_xml_text(root, "Code"));
         struct af_slice words = af_xml_text(root, "Message");
-        status = af_fail(err, AF_EIO, "s3://%s/%s: S3 could not put the parts together: " AF_SLICE_FMT ": " AF_SLICE_FMT, upload->bucket,
-                         upload->key, AF_SLICE_ARG(code), AF_SLICE_ARG(words));
+        status = af_fail(err, is_passing(code) ? AF_EIO : AF_EINVAL,
+                         "s3://%s/%s: S3 could not put the parts together: " AF_SLICE_FMT ": " AF_SLICE_FMT, upload->bucket, upload->key,
+                         AF_SLICE_ARG(code), AF_SLICE_ARG(words));
     } else if (status == AF_OK) {
         struct af_slice said = af_slice_trim(af_xml_text(root, "ChecksumSHA256"));
         if (said.len != 0 && !af_slice_eq(said, checksum))
@@ -323,21 +335,13 @@ static enum af_status check_complete(const struct af_s3_upload *upload, const st
 }
 
 /* A call that was answered by nobody may have been carried out, and then finds no upload any more: is the object ours? */
-static enum af_status is_there(struct af_s3_upload *upload, struct af_slice checksum, enum af_status status, struct af_error *err)
+static bool is_there(const struct af_s3_upload *upload, struct af_slice checksum)
 {
-    const struct af_aws_pair header = { AF_SLICE_LIT("x-amz-checksum-mode"), AF_SLICE_LIT("ENABLED") };
-    struct s3_call call = { .operation = "HeadObject", .method = "HEAD", .bucket = upload->bucket, .key = upload->key, .headers = &header,
-                            .header_count = 1 };
     struct af_aws_answer answer;
     af_aws_answer_init(&answer);
-    if (s3_send(upload->s3, &call, &answer, NULL) == AF_OK &&
-        af_slice_eq(af_http_answer_header(&answer.http, "x-amz-checksum-sha256"), checksum)) {
-        status = AF_OK;
-        if (err != NULL)
-            *err = (struct af_error){ 0 };
-    }
+    bool holds = s3_holds(upload->s3, upload->bucket, upload->key, checksum, &answer);
     af_aws_answer_done(&answer);
-    return status;
+    return holds;
 }
 
 static enum af_status send_complete(struct af_s3_upload *upload, struct af_slice body, struct af_slice checksum, struct af_error *err)
@@ -346,14 +350,25 @@ static enum af_status send_complete(struct af_s3_upload *upload, struct af_slice
     const struct af_aws_pair header = { AF_SLICE_LIT("content-type"), AF_SLICE_LIT("application/xml") };
     struct s3_call call = { .operation = "CompleteMultipartUpload", .method = "POST", .bucket = upload->bucket, .key = upload->key,
                             .query = &query, .query_count = 1, .headers = &header, .header_count = 1, .body = body };
-    struct af_aws_answer answer;
-    af_aws_answer_init(&answer);
-    enum af_status status = s3_send(upload->s3, &call, &answer, err);
-    if (status == AF_OK)
-        status = check_complete(upload, &answer, checksum, err);
-    else if (status == AF_ENOTFOUND || status == AF_EIO)
-        status = is_there(upload, checksum, status, err);
-    af_aws_answer_done(&answer);
+    enum af_status status = AF_EIO;
+    for (unsigned i = 0; i < COMPLETES_MAX && status == AF_EIO; i++) {
+        struct af_aws_answer answer;
+        if (i != 0)
+            af_clock_sleep_ms(COMPLETE_PAUSE_MS);
+        af_aws_answer_init(&answer);
+        status = s3_send(upload->s3, &call, &answer, err);
+        bool is_answered = status == AF_OK;
+        if (is_answered)
+            status = check_complete(upload, &answer, checksum, err);
+        af_aws_answer_done(&answer);
+        if (!is_answered) /* after all its attempts */
+            break;
+    }
+    if ((status == AF_ENOTFOUND || status == AF_EIO || status == AF_EBUSY) && is_there(upload, checksum)) {
+        status = AF_OK;
+        if (err != NULL)
+            *err = (struct af_error){ 0 };
+    }
     return status;
 }
 

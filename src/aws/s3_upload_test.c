@@ -10,7 +10,8 @@ struct store {
     unsigned fail_part;       /* this part is refused */
     unsigned at_once, at_once_max;
     bool lose_answer;         /* of the first complete: it was done, and nobody hears of it */
-    bool fail_complete;       /* 200 with an error inside */
+    const char *complete_code; /* 200 with this error inside ... */
+    unsigned complete_fails;  /* ... so many times */
     bool lie_checksum;
     struct af_buf object;
     struct af_buf checksum;
@@ -101,8 +102,11 @@ static void complete(struct store *s, struct af_slice request, struct af_buf *ou
         return;
     }
     s->completes++;
-    if (s->fail_complete) {
-        say(out, "200 OK", "", AF_SLICE_LIT("<Error><Code>InternalError</Code><Message>later</Message></Error>"));
+    if (s->complete_fails != 0) {
+        s->complete_fails--;
+        (void)snprintf(body, sizeof body, "<Error><Code>%s</Code><Message>later</Message></Error>",
+                       s->complete_code != NULL ? s->complete_code : "");
+        say(out, "200 OK", "", s->complete_code != NULL ? af_slice_of(body) : AF_SLICE_LIT("<Complete"));
         return;
     }
     put_together(s, body_of(request));
@@ -249,10 +253,26 @@ AF_TEST(s3_upload_that_fails_at_the_end)
     struct store s;
     struct af_error err = { 0 };
     store_open(&s, &(struct af_s3_options){ .part_bytes = 5 * M });
-    s.fail_complete = true;
+    s.complete_code = "InternalError";
+    s.complete_fails = 3;
     AF_CHECK_FAILS(upload(&s, 11 * M, true, &err), AF_EIO);
-    AF_CHECK(strstr(err.message, "InternalError") != NULL && s.aborts == 1);
+    AF_CHECK(strstr(err.message, "InternalError") != NULL && s.aborts == 1 && s.completes == 3 && s.heads == 1);
     store_close(&s);
+    store_open(&s, &(struct af_s3_options){ .part_bytes = 5 * M });
+    s.complete_code = "InvalidPart"; /* will not be another the next time */
+    s.complete_fails = 3;
+    AF_CHECK_FAILS(upload(&s, 11 * M, true, &err), AF_EINVAL);
+    AF_CHECK(s.completes == 1 && s.heads == 0 && s.aborts == 1);
+    store_close(&s);
+    for (size_t i = 0; i < 2; i++) { /* it passes; an answer in pieces, too */
+        store_open(&s, &(struct af_s3_options){ .part_bytes = 5 * M });
+        s.complete_code = i == 0 ? "SlowDown" : NULL;
+        s.complete_fails = 2;
+        AF_CHECK_OK(upload(&s, 11 * M, true, &err), err);
+        AF_CHECK(s.completes == 3 && s.aborts == 0);
+        check_object(&s, 11 * M);
+        store_close(&s);
+    }
     store_open(&s, &(struct af_s3_options){ .part_bytes = 5 * M });
     s.lie_checksum = true;
     AF_CHECK_FAILS(upload(&s, 11 * M, true, &err), AF_ECORRUPT);

@@ -46,6 +46,7 @@ struct entry {
 
 struct af_secrets {
     struct af_aws_client *client; /* of whoever asks */
+    const bool *cancel;           /* of the same */
     int64_t ttl_ns;
     struct af_mutex mutex;        /* of all below */
     struct af_cond cond;          /* a question has ended */
@@ -165,10 +166,11 @@ static enum af_status take_secret(const struct aws_call *call, struct af_buf *va
     return af_buf_check(value, "a secret", err);
 }
 
-static enum af_status ask(struct af_aws_client *client, const char *name, struct af_buf *value, char version[65], struct af_error *err)
+static enum af_status ask(const struct af_secrets *secrets, const char *name, struct af_buf *value, char version[65], struct af_error *err)
 {
     struct aws_call call;
-    aws_call_begin(&call, client, service, "GetSecretValue");
+    aws_call_begin(&call, secrets->client, service, "GetSecretValue");
+    call.cancel = secrets->cancel;
     aws_put_text(&call, "SecretId", af_slice_of(name));
     enum af_status status = aws_call_send(&call, err);
     if (status == AF_OK)
@@ -187,7 +189,7 @@ static void fetch_locked(struct af_secrets *secrets, struct entry *entry)
     secrets->is_asking = entry->is_asking = true;
     af_mutex_unlock(&secrets->mutex);
     af_buf_init(&value, SECRET_BYTES_MAX);
-    const enum af_status status = ask(secrets->client, entry->name, &value, version, &err);
+    const enum af_status status = ask(secrets, entry->name, &value, version, &err);
     af_mutex_lock(&secrets->mutex);
     entry->tried_ns = af_clock_mono_ns();
     entry->failure = err;
@@ -255,6 +257,11 @@ enum af_status af_secrets_get(struct af_secrets *secrets, const char *name, stru
     }
     af_mutex_unlock(&secrets->mutex);
     return status;
+}
+
+void af_secrets_cancel(struct af_secrets *secrets, const bool *cancel)
+{
+    secrets->cancel = cancel;
 }
 
 void af_secrets_refused(struct af_secrets *secrets, const char *name)

@@ -13,6 +13,8 @@ void af_secrets_close(struct af_secrets *secrets);
 /* SecretString (AWSCURRENT) appended to `out`; wipe it. out_version (65 bytes) may be NULL: it differs after a rotation. */
 AF_MUST_CHECK enum af_status af_secrets_get(struct af_secrets *secrets, const char *name, struct af_buf *out, char out_version[65],
                                             struct af_error *err);
+/* What GetSecretValue polls from now on, NULL: nothing. Where one thread alone uses them. */
+void af_secrets_cancel(struct af_secrets *secrets, const bool *cancel);
 /* The value was refused by what it opens: ask anew the next time, whatever its age (once in ten seconds at most). */
 void af_secrets_refused(struct af_secrets *secrets, const char *name);
 /* The token of a secret: the string itself, or of a JSON object the member `token`, else the only text member named like one

@@ -7,36 +7,53 @@
 #include "net/url.h"
 #include <stdio.h>
 
+/* AWS's worlds, told apart by how their regions begin. */
+static const struct partition {
+    const char *prefix, *suffix, *dual_suffix;
+    const char *central;       /* where services stand that are in one region only */
+} partitions[] = {
+    { "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "cn-northwest-1" },
+    { "us-gov-", "amazonaws.com", "api.aws", "us-gov-west-1" },
+    { "eusc-", "amazonaws.eu", "api.amazonwebservices.eu", "eusc-de-east-1" },
+    { "us-iso-", "c2s.ic.gov", "api.aws.ic.gov", "us-iso-east-1" },
+    { "us-isob-", "sc2s.sgov.gov", "api.aws.scloud", "us-isob-east-1" },
+    { "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov", "us-isof-south-1" },
+    { "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "eu-isoe-west-1" },
+    { "", "amazonaws.com", "api.aws", "us-east-1" },
+};
+
+enum { GOV_IS_FIPS = 1, GOV_IS_FIPS_DUAL = 2, IS_CENTRAL = 4 }; /* in GovCloud the usual host is the FIPS one; with dual-stack too */
 static const struct aws_service services[] = {
-    /* name                  id                      host                    signed as              protocol     target or version */
-    { "s3",                  "S3",                   "s3",                   "s3",                  AWS_REST,    NULL, NULL, NULL },
-    { "sqs",                 "SQS",                  "sqs",                  "sqs",                 AWS_JSON_10, "AmazonSQS", NULL, NULL },
-    { "secretsmanager",      "SECRETS_MANAGER",      "secretsmanager",       "secretsmanager",      AWS_JSON_11, "secretsmanager", NULL,
-      NULL },
+    /* name                  id                      host                    signed as              protocol     target, version, flags */
+    { "s3",                  "S3",                   "s3",                   "s3",                  AWS_REST,    NULL, NULL, 0 },
+    { "sqs",                 "SQS",                  "sqs",                  "sqs",                 AWS_JSON_10,
+      "AmazonSQS", NULL, GOV_IS_FIPS },
+    { "secretsmanager",      "SECRETS_MANAGER",      "secretsmanager",       "secretsmanager",      AWS_JSON_11,
+      "secretsmanager", NULL, 0 },
     { "cloudwatch",          "CLOUDWATCH",           "monitoring",           "monitoring",          AWS_JSON_10,
-      "GraniteServiceVersion20100801",
-      "2010-08-01", NULL },
+      "GraniteServiceVersion20100801", "2010-08-01", GOV_IS_FIPS | GOV_IS_FIPS_DUAL },
     { "monitoring",          "CLOUDWATCH",           "monitoring",           "monitoring",          AWS_JSON_10,
-      "GraniteServiceVersion20100801",
-      "2010-08-01", NULL },
-    { "logs",                "CLOUDWATCH_LOGS",      "logs",                 "logs",                AWS_JSON_11, "Logs_20140328", NULL,
-      NULL },
-    { "sts",                 "STS",                  "sts",                  "sts",                 AWS_QUERY,   NULL, "2011-06-15", NULL },
-    { "sns",                 "SNS",                  "sns",                  "sns",                 AWS_QUERY,   NULL, "2010-03-31", NULL },
-    { "kms",                 "KMS",                  "kms",                  "kms",                 AWS_JSON_11, "TrentService", NULL,
-      NULL },
-    { "timestream-write",    "TIMESTREAM_WRITE",     "ingest.timestream",    "timestream",          AWS_JSON_10, "Timestream_20181101",
-      NULL, NULL },
-    { "timestream-query",    "TIMESTREAM_QUERY",     "query.timestream",     "timestream",          AWS_JSON_10, "Timestream_20181101",
-      NULL, NULL },
-    { "timestream-influxdb", "TIMESTREAM_INFLUXDB",  "timestream-influxdb",  "timestream-influxdb", AWS_JSON_10, "AmazonTimestreamInfluxDB",
-      NULL, NULL },
-    { "bedrock-runtime",     "BEDROCK_RUNTIME",      "bedrock-runtime",      "bedrock",             AWS_REST,    NULL, NULL, NULL },
-    { "events",              "EVENTBRIDGE",          "events",               "events",              AWS_JSON_11, "AWSEvents", NULL, NULL },
-    { "ce",                  "COST_EXPLORER",        "ce",                   "ce",                  AWS_JSON_11, "AWSInsightsIndexService",
-      NULL,
-      "us-east-1" },
-    { "ssm",                 "SSM",                  "ssm",                  "ssm",                 AWS_JSON_11, "AmazonSSM", NULL, NULL },
+      "GraniteServiceVersion20100801", "2010-08-01", GOV_IS_FIPS | GOV_IS_FIPS_DUAL },
+    { "logs",                "CLOUDWATCH_LOGS",      "logs",                 "logs",                AWS_JSON_11,
+      "Logs_20140328", NULL, GOV_IS_FIPS },
+    { "sts",                 "STS",                  "sts",                  "sts",                 AWS_QUERY,
+      NULL, "2011-06-15", GOV_IS_FIPS },
+    { "sns",                 "SNS",                  "sns",                  "sns",                 AWS_QUERY,
+      NULL, "2010-03-31", GOV_IS_FIPS },
+    { "kms",                 "KMS",                  "kms",                  "kms",                 AWS_JSON_11, "TrentService", NULL, 0 },
+    { "timestream-write",    "TIMESTREAM_WRITE",     "ingest.timestream",    "timestream",          AWS_JSON_10,
+      "Timestream_20181101", NULL, GOV_IS_FIPS | GOV_IS_FIPS_DUAL },
+    { "timestream-query",    "TIMESTREAM_QUERY",     "query.timestream",     "timestream",          AWS_JSON_10,
+      "Timestream_20181101", NULL, GOV_IS_FIPS | GOV_IS_FIPS_DUAL },
+    { "timestream-influxdb", "TIMESTREAM_INFLUXDB",  "timestream-influxdb",  "timestream-influxdb", AWS_JSON_10,
+      "AmazonTimestreamInfluxDB", NULL, 0 },
+    { "bedrock-runtime",     "BEDROCK_RUNTIME",      "bedrock-runtime",      "bedrock",             AWS_REST,    NULL, NULL, 0 },
+    { "events",              "EVENTBRIDGE",          "events",               "events",              AWS_JSON_11,
+      "AWSEvents", NULL, GOV_IS_FIPS | GOV_IS_FIPS_DUAL },
+    { "ce",                  "COST_EXPLORER",        "ce",                   "ce",                  AWS_JSON_11,
+      "AWSInsightsIndexService", NULL, IS_CENTRAL },
+    { "ssm",                 "SSM",                  "ssm",                  "ssm",                 AWS_JSON_11,
+      "AmazonSSM", NULL, GOV_IS_FIPS },
 };
 
 const struct aws_service *aws_service_find(const char *name)
@@ -47,9 +64,24 @@ const struct aws_service *aws_service_find(const char *name)
     return NULL;
 }
 
+static const struct partition *partition_of(const char *region)
+{
+    const struct partition *p = partitions;
+    while (strncmp(region, p->prefix, strlen(p->prefix)) != 0)
+        p++; /* the last one takes any */
+    return p;
+}
+
 const char *aws_suffix(const char *region)
 {
-    return strncmp(region, "cn-", 3) == 0 ? "amazonaws.com.cn" : "amazonaws.com";
+    return partition_of(region)->suffix;
+}
+
+const char *aws_service_region(const struct aws_service *service, const char *region)
+{
+    if ((service->flags & IS_CENTRAL) != 0)
+        return partition_of(region != NULL ? region : "")->central;
+    return region == NULL && strcmp(service->name, "sts") == 0 ? "us-east-1" : region; /* roles are the same everywhere */
 }
 
 /* The endpoint as somebody set it, most particular first; NULL: nobody did. */
@@ -78,18 +110,20 @@ static const char *configured(struct af_aws *aws, const struct aws_service *serv
 
 static void own_endpoint(const struct af_aws *aws, const struct aws_service *service, const char *region, struct af_buf *out)
 {
-    const char *fips = aws->use_fips ? "-fips" : "";
-    bool is_china = strncmp(region, "cn-", 3) == 0;
-    if (!aws->use_dualstack)
-        af_buf_printf(out, "https://%s%s.%s.%s", service->host, fips, region, aws_suffix(region));
+    const struct partition *p = partition_of(region);
+    unsigned same = aws->use_dualstack ? GOV_IS_FIPS_DUAL : GOV_IS_FIPS;
+    bool has_usual = strcmp(p->prefix, "us-gov-") == 0 && (service->flags & same) != 0;
+    const char *fips = aws->use_fips && !has_usual ? "-fips" : "";
+    bool is_first = strcmp(p->dual_suffix, "api.aws") == 0 || strncmp(p->prefix, "cn-", 3) == 0;
+    bool is_timestream = strcmp(service->signing, "timestream") == 0 && strcmp(p->dual_suffix, "api.aws") == 0;
+    if (!aws->use_dualstack || (is_first && strcmp(service->name, "secretsmanager") == 0)) /* whose usual host has both */
+        af_buf_printf(out, "https://%s%s.%s.%s", service->host, fips, region, p->suffix);
     else if (strcmp(service->name, "s3") == 0)
-        af_buf_printf(out, "https://s3%s.dualstack.%s.%s", fips, region, aws_suffix(region));
-    else if (strcmp(service->name, "secretsmanager") == 0) /* the usual host has both */
-        af_buf_printf(out, "https://%s%s.%s.%s", service->host, fips, region, aws_suffix(region));
-    else if (strncmp(service->name, "timestream-", 11) == 0 && strcmp(service->signing, "timestream") == 0)
+        af_buf_printf(out, "https://s3%s.dualstack.%s.%s", fips, region, p->suffix);
+    else if (is_timestream) /* "ingest.timestream" is timestream-ingest there */
         af_buf_printf(out, "https://timestream-%.*s%s.%s.api.aws", (int)strcspn(service->host, "."), service->host, fips, region);
     else
-        af_buf_printf(out, "https://%s%s.%s.%s", service->host, fips, region, is_china ? "api.amazonwebservices.com.cn" : "api.aws");
+        af_buf_printf(out, "https://%s%s.%s.%s", service->host, fips, region, p->dual_suffix);
 }
 
 enum af_status aws_endpoint(struct af_aws *aws, const struct aws_service *service, const char *region, struct af_buf *out, bool *out_is_own,

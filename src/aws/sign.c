@@ -51,30 +51,25 @@ static void append_segments(struct af_buf *out, struct af_slice path)
     }
 }
 
-/* Empty segments and "." are left out, ".." takes the one before with it (RFC 3986, 5.2.4). */
+/* Empty segments and "." are left out, ".." takes the one before with it. A slash at the end stays; none is put behind a final "." or "..",
+ * where AWS's own signers do not follow RFC 3986 (5.2.4). */
 static void normalise(struct af_buf *out, struct af_slice path)
 {
-    size_t i = 0;
-    bool ends_open = true; /* with a slash */
-    while (i < path.len) {
-        size_t end = i;
-        while (end < path.len && path.ptr[end] != '/')
+    for (size_t i = 0, end; i < path.len; i = end + 1) {
+        for (end = i; end < path.len && path.ptr[end] != '/';)
             end++;
         struct af_slice segment = af_slice_make(path.ptr + i, end - i);
-        bool is_up = af_slice_is(segment, ".."), is_nothing = segment.len == 0 || af_slice_is(segment, ".");
-        if (is_up) {
+        if (af_slice_is(segment, "..")) {
             while (out->len > 0 && out->ptr[out->len - 1] != '/')
                 out->len--;
             if (out->len > 0)
                 out->len--;
-        } else if (!is_nothing) {
+        } else if (segment.len != 0 && !af_slice_is(segment, ".")) {
             af_buf_append_char(out, '/');
             af_buf_append_slice(out, segment);
         }
-        ends_open = end < path.len ? end + 1 == path.len : is_up || is_nothing;
-        i = end + 1;
     }
-    if (out->len == 0 || ends_open)
+    if (out->len == 0 || path.ptr[path.len - 1] == '/')
         af_buf_append_char(out, '/');
 }
 
@@ -295,6 +290,8 @@ static void signed_init(struct af_aws_signed *out)
 
 void af_aws_signed_done(struct af_aws_signed *done)
 {
+    if (done->canonical_request.ptr != NULL) /* the session's token is in it */
+        af_wipe(done->canonical_request.ptr, done->canonical_request.len);
     af_buf_done(&done->canonical_request);
     af_buf_done(&done->string_to_sign);
     af_buf_done(&done->authorization);

@@ -21,7 +21,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { WAIT_S_MAX = 20, VISIBILITY_S_MAX = 43200, DELAY_S_MAX = 900, ROUNDS = 6, PAUSE_MS = 200, PAUSE_MS_MAX = 5000, NS_PER_MS = 1000000 };
+enum { WAIT_S_MAX = 20, VISIBILITY_S_MAX = 43200, DELAY_S_MAX = 900, ROUNDS = 6, PAUSE_MS = 200, PAUSE_MS_MAX = 5000, NS_PER_MS = 1000000,
+       FIFO_ID_CHARS = 128 };
 static const char service[] = "SQS";
 static const char reason_name[] = "Reason";
 
@@ -173,19 +174,48 @@ static enum af_status check_message(const struct af_sqs_message *message, size_t
     return AF_OK;
 }
 
-static enum af_status check_queue(const char *queue, struct af_error *err)
+/* --- FIFO queues ----------------------------------------------------------------------------------------------------------------- */
+
+static bool is_fifo(const char *queue)
 {
     const size_t len = strlen(queue);
-    if (len > 5 && strcmp(queue + len - 5, ".fifo") == 0)
-        return af_fail(err, AF_EUNSUPPORTED, "%s is a FIFO queue: afluxo sends to standard queues, where what is sent twice is not "
-                                             "thrown away",
-                       queue);
+    return len > 5 && strcmp(queue + len - 5, ".fifo") == 0;
+}
+
+/* 1 to 128 letters, digits and punctuation of ASCII. */
+static bool is_fifo_id(struct af_slice id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (id.ptr[i] <= ' ' || id.ptr[i] > '~')
+            return false;
+    return id.len >= 1 && id.len <= FIFO_ID_CHARS;
+}
+
+static enum af_status check_fifo(const char *queue, const struct af_sqs_message *messages, size_t count, struct af_error *err)
+{
+    for (size_t i = 0; i < count && is_fifo(queue); i++)
+        if ((messages[i].group.ptr != NULL && !is_fifo_id(messages[i].group)) ||
+            (messages[i].duplicate.ptr != NULL && !is_fifo_id(messages[i].duplicate)))
+            return af_fail(err, AF_EINVAL, "the group and the deduplication id of message %zu to %s must be 1 to %d ASCII characters "
+                                           "without spaces", i + 1, queue, FIFO_ID_CHARS);
     return AF_OK;
 }
 
-static void put_message(struct aws_call *call, const struct af_sqs_message *message)
+static void put_fifo_id(struct aws_call *call, const char *name, struct af_slice given, const uint64_t call_id[2], size_t i)
+{
+    char made[64];
+    const int len = snprintf(made, sizeof made, "%016" PRIx64 "%016" PRIx64 "-%zu", call_id[0], call_id[1], i);
+    aws_put_text(call, name, given.ptr != NULL ? given : af_slice_make(made, (size_t)len));
+}
+
+/* `call_id` is random: of one call of this file, through all its rounds. The last argument tells the messages of a batch apart. */
+static void put_message(struct aws_call *call, const char *queue, const struct af_sqs_message *message, const uint64_t call_id[2], size_t i)
 {
     aws_put_text(call, "MessageBody", message->body);
+    if (is_fifo(queue)) {
+        put_fifo_id(call, "MessageGroupId", message->group, call_id, i);
+        put_fifo_id(call, "MessageDeduplicationId", message->duplicate, call_id, i);
+    }
     if (message->reason.ptr == NULL)
         return;
     aws_put_name(call, "MessageAttributes");
@@ -194,6 +224,8 @@ static void put_message(struct aws_call *call, const struct af_sqs_message *mess
     af_buf_append_str(&call->body, "}}");
 }
 
+/* --- one message ------------------------------------------------------------------------------------------------------------------ */
+
 /* Did the service get what was meant? */
 static bool is_intact(const struct af_json *sent, const struct af_sqs_message *message)
 {
@@ -201,10 +233,13 @@ static bool is_intact(const struct af_json *sent, const struct af_sqs_message *m
            (message->reason.ptr == NULL || has_reason_md5(message->reason, af_json_string(sent, "MD5OfMessageAttributes")));
 }
 
-static enum af_status send_one(struct aws_call *call, const struct af_sqs_message *message, uint32_t delay_s, struct af_error *err)
+static enum af_status send_one(struct aws_call *call, const char *queue, const struct af_sqs_message *message, uint32_t delay_s,
+                               struct af_error *err)
 {
     struct af_slice id;
-    put_message(call, message);
+    uint64_t call_id[2];
+    af_random_bytes(call_id, sizeof call_id);
+    put_message(call, queue, message, call_id, 0);
     if (delay_s != 0)
         aws_put_u64(call, "DelaySeconds", delay_s);
     AF_TRY(aws_call_send(call, err));
@@ -218,12 +253,14 @@ enum af_status af_sqs_send(struct af_aws_client *client, const char *queue, cons
                            struct af_error *err)
 {
     struct aws_call call;
-    AF_TRY(check_queue(queue, err));
+    AF_TRY(check_fifo(queue, message, 1, err));
     AF_TRY(check_message(message, 0, err));
+    if (delay_s != 0 && is_fifo(queue))
+        return af_fail(err, AF_EINVAL, "%s is a FIFO queue, which delays all of its messages or none", queue);
     if (delay_s > DELAY_S_MAX)
         return af_fail(err, AF_EINVAL, "SQS delays a message by at most %d s, not %" PRIu32, DELAY_S_MAX, delay_s);
     AF_TRY(begin(&call, client, "SendMessage", queue, err));
-    const enum af_status status = send_one(&call, message, delay_s, err);
+    const enum af_status status = send_one(&call, queue, message, delay_s, err);
     aws_call_end(&call);
     return status;
 }
@@ -235,6 +272,7 @@ struct batch {
     const char *queue;
     const struct af_sqs_message *messages;
     size_t count;
+    uint64_t call_id[2];
     bool is_done[AF_SQS_BATCH_MAX];
     bool is_asked[AF_SQS_BATCH_MAX]; /* in this round */
     char why[200];                   /* of the last entry that the service did not take for its own fault */
@@ -256,7 +294,7 @@ static void put_entries(struct batch *batch, struct aws_call *call)
         bytes += more;
         af_buf_printf(&call->body, "%s{\"Id\":\"%zu\"", is_first ? "" : ",", i);
         is_first = false;
-        put_message(call, &batch->messages[i]);
+        put_message(call, batch->queue, &batch->messages[i], batch->call_id, i);
         af_buf_append_char(&call->body, '}');
     }
     af_buf_append_char(&call->body, ']');
@@ -361,7 +399,8 @@ enum af_status af_sqs_send_batch(struct af_aws_client *client, const char *queue
     struct batch batch = { .client = client, .queue = queue, .messages = messages, .count = count };
     if (count > AF_SQS_BATCH_MAX)
         return af_fail(err, AF_EINVAL, "a batch to a queue has at most %d messages, not %zu", AF_SQS_BATCH_MAX, count);
-    AF_TRY(check_queue(queue, err));
+    AF_TRY(check_fifo(queue, messages, count, err));
+    af_random_bytes(batch.call_id, sizeof batch.call_id);
     for (size_t i = 0; i < count; i++)
         AF_TRY(check_message(&messages[i], i, err));
     for (unsigned failures = 0; count_left(&batch) != 0;) {

@@ -14,6 +14,9 @@ struct af_sqs_message {
     uint32_t receive_count;    /* ApproximateReceiveCount */
     int64_t sent_ns;           /* SentTimestamp */
     struct af_slice reason;    /* sending: string attribute `Reason`, for dead letters; no memory: none */
+    /* Sending to a queue whose name ends in .fifo: its group (no memory: one of its own, so that readers need not wait for each other) and
+     * what tells that it is sent twice (no memory: made anew by each call and the same through its repetitions). */
+    struct af_slice group, duplicate;
 };
 AF_MUST_CHECK enum af_status af_sqs_url(struct af_aws_client *client, const char *name, struct af_arena *arena, const char **out,
                                         struct af_error *err); /* GetQueueUrl */

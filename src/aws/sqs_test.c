@@ -110,7 +110,12 @@ AF_TEST(sqs_messages_that_no_queue_takes)
         AF_CHECK_FAILS(af_sqs_send_batch(s.client, queue, &message, 1, &s.err), AF_EINVAL);
     }
     const struct af_sqs_message fine = { .body = AF_SLICE_LIT("x") };
-    AF_CHECK_FAILS(af_sqs_send(s.client, "https://sqs.eu-west-1.amazonaws.com/1/q.fifo", &fine, 0, &s.err), AF_EUNSUPPORTED);
+    static const char fifo[] = "https://sqs.eu-west-1.amazonaws.com/1/q.fifo";
+    const struct af_sqs_message bad_group = { .body = fine.body, .group = AF_SLICE_LIT("a b") };
+    const struct af_sqs_message bad_id = { .body = fine.body, .duplicate = AF_SLICE_LIT("") };
+    AF_CHECK_FAILS(af_sqs_send(s.client, fifo, &fine, 1, &s.err), AF_EINVAL);
+    AF_CHECK_FAILS(af_sqs_send(s.client, fifo, &bad_group, 0, &s.err), AF_EINVAL);
+    AF_CHECK_FAILS(af_sqs_send_batch(s.client, fifo, &bad_id, 1, &s.err), AF_EINVAL);
     AF_CHECK_FAILS(af_sqs_send(s.client, queue, &fine, 901, &s.err), AF_EINVAL);
     AF_CHECK_FAILS(af_sqs_send(s.client, "jobs", &fine, 0, &s.err), AF_EINVAL);
     AF_CHECK_INT(af_peer_requests(s.peer), 0);
@@ -228,16 +233,24 @@ AF_TEST(sqs_the_largest_answer)
 
 AF_TEST(sqs_answers_that_cannot_be)
 {
+#define MESSAGE(more) "{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"b\"" more "}"
     static const char *const bad[] = {
-        "{\"Messages\":{}}", "{\"Messages\":[{}]}", "{\"Messages\":[7]}",
-            "{\"Messages\":[{\"MessageId\":7,\"ReceiptHandle\":\"r\",\"Body\":\"b\"}]}",
+        "{\"Messages\":{}}",
+        "{\"Messages\":[{}]}",
+        "{\"Messages\":[7]}",
+        "{\"Messages\":[{\"MessageId\":7,\"ReceiptHandle\":\"r\",\"Body\":\"b\"}]}",
         "{\"Messages\":[{\"MessageId\":\"m\",\"Body\":\"b\"}]}",
-            "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"\"}]}",
-        "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"b\",\"MD5OfBody\":\"x\"}]}",
-        "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"b\",\"Attributes\":{\"SentTimestamp\":\"soon\"}}]}",
-        "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"b\"},{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\""
-        "Body\":\"b\"}]}",
-        "{\"Messages\":[", "[]", "7", "null", "<html><body>proxy</body></html>", "\xff\xfe" };
+        "{\"Messages\":[{\"MessageId\":\"m\",\"ReceiptHandle\":\"r\",\"Body\":\"\"}]}",
+        "{\"Messages\":[" MESSAGE(",\"MD5OfBody\":\"x\"") "]}",
+        "{\"Messages\":[" MESSAGE(",\"Attributes\":{\"SentTimestamp\":\"soon\"}") "]}",
+        ("{\"Messages\":[" MESSAGE("") "," MESSAGE("") "]}"),
+        "{\"Messages\":[",
+        "[]",
+        "7",
+        "null",
+        "<html><body>proxy</body></html>",
+        "\xff\xfe",
+    };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct service s;
         const struct service_answer answers[] = { SAYS(200, bad[i]), { 0 } };

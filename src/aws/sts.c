@@ -2,6 +2,7 @@
 #include "aws/sts.h"
 #include "aws/aws_int.h"
 #include "base/calendar.h"
+#include "codec/digest.h"
 #include "format/xml/xml.h"
 #include "os/clock.h"
 #include <stdio.h>
@@ -30,6 +31,15 @@ enum af_status af_sts_identity(struct af_aws_client *client, struct af_sts_ident
         status = need(result, "UserId", out->user_id, sizeof out->user_id, err);
     af_arena_done(&arena);
     return status;
+}
+
+static void wipe_tree(const struct af_xml *node)
+{
+    for (; node != NULL; node = node->next) {
+        if (node->text.len != 0)
+            af_wipe((char *)(uintptr_t)node->text.ptr, node->text.len);
+        wipe_tree(node->first);
+    }
 }
 
 static enum af_status take_credentials(const struct af_xml *result, struct af_aws_credentials *out, struct af_error *err)
@@ -72,8 +82,10 @@ enum af_status af_sts_assume(struct af_aws_client *client, const struct af_sts_r
     enum af_status status = af_aws_query(client, is_web ? "AssumeRoleWithWebIdentity" : "AssumeRole", pairs, count, &arena, &result, err);
     if (is_web)
         aws_client_use(client, NULL);
-    if (status == AF_OK)
+    if (status == AF_OK) {
         status = take_credentials(result, out, err);
+        wipe_tree(result->first);
+    }
     af_arena_done(&arena);
     return status;
 }

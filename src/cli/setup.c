@@ -3,10 +3,10 @@
 #include "base/calendar.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "load/load.h"
 #include "net/url.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "os/thread.h"
 #include "remote/remote.h"
 #include "server/server.h"
 #include "format/json/json.h"
@@ -280,19 +280,6 @@ static enum af_status open_map(struct af_cli *cli, struct af_cli_sources *s, str
     return af_map_override(s->map, &s->override, err);
 }
 
-/* About what a worker, with its batch, and a lane, with its queue and batches, take. */
-enum { WORKER_BYTES = 16 << 20 };
-
-static unsigned worker_count(const struct af_cli *cli)
-{
-    if (cli->workers != 0)
-        return cli->workers < AF_WORKERS_MAX ? (unsigned)cli->workers : AF_WORKERS_MAX;
-    uint64_t memory = cli->memory != 0 ? cli->memory : AF_MEMORY_DEFAULT;
-    uint64_t fit = memory / 2 / WORKER_BYTES;
-    unsigned cpus = af_cpu_count();
-    return fit < 1 ? 1 : fit < cpus ? (unsigned)fit : cpus;
-}
-
 enum af_status af_cli_open_mapping(struct af_cli *cli, struct af_cli_sources *out, struct af_error *err)
 {
     out->override = (struct af_map_override){ .measurement = cli->measurement, .time_zone = cli->time_zone };
@@ -302,7 +289,7 @@ enum af_status af_cli_open_mapping(struct af_cli *cli, struct af_cli_sources *ou
     AF_TRY(open_map(cli, out, err));
     out->ingest = (struct af_ingest_options){ .sources = &out->list, .map = out->map, .infer = cli->infer,
                                               .override = &out->override, .lp_unsigned = cli->allow_unsigned,
-                                              .now_ns = af_clock_now_ns(), .workers = worker_count(cli),
+                                              .now_ns = af_clock_now_ns(), .workers = af_load_workers(cli->workers, cli->memory),
                                               .strict = cli->strict, .cancel = af_interrupt_flag() };
     if (cli->precision != NULL && !af_precision_parse(af_slice_of(cli->precision), &out->ingest.lp_precision))
         return af_fail(err, AF_EINVAL, "--precision is ns, us, ms or s, not \"%s\"", cli->precision);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "ingest/ingest_int.h"
+#include "ingest/source_int.h"
 #include "os/file.h"
 #include <assert.h>
 
@@ -16,6 +17,7 @@ struct af_feed {
     const struct af_ingest_options *options;
     size_t index;                  /* of the current or next source */
     struct af_open_source *open;
+    struct af_source_ahead ahead;
     uint32_t last_part;            /* UINT32_MAX: none yet of this source */
     bool any_item;                 /* of this source */
     /* line protocol */
@@ -108,7 +110,7 @@ static enum af_status open_scan(struct af_open_source *open, uint32_t part_first
 
 static enum af_status open_table(struct af_feed *feed, struct af_open_source *open, struct af_error *err)
 {
-    AF_TRY(af_table_open(open->source, &open->table, err));
+    AF_TRY(af_table_open_from(open->source, af_source_ahead_take(&feed->ahead, feed->index), &open->table, err));
     struct af_parquet *parquet = af_table_parquet(open->table);
     if (parquet != NULL) {
         struct af_parquet_info info;
@@ -139,7 +141,7 @@ static enum af_status open_lines(struct af_feed *feed, struct af_open_source *op
     feed->window_len = feed->window_at = 0;
     feed->input_ended = false;
     feed->lines_done = feed->bytes_read = 0;
-    return af_source_input_open(open->source, &feed->input, err);
+    return af_source_input_open(open->source, af_source_ahead_take(&feed->ahead, feed->index), &feed->input, err);
 }
 
 static enum af_status open_next(struct af_feed *feed, struct af_error *err)
@@ -149,6 +151,7 @@ static enum af_status open_next(struct af_feed *feed, struct af_error *err)
     if (open == NULL)
         return af_fail_nomem(err, "a source");
     atomic_init(&open->refs, 1);
+    af_source_ahead_look(&feed->ahead, feed->options->sources, feed->index);
     open->index = feed->index;
     open->source = source;
     enum af_status status = source->format == AF_SOURCE_LP ? open_lines(feed, open, err) : open_table(feed, open, err);
@@ -394,6 +397,7 @@ void af_feed_free(struct af_feed *feed)
         return;
     af_source_input_close(&feed->input);
     af_open_source_unref(feed->open);
+    af_source_ahead_done(&feed->ahead);
     af_free(feed->window);
     af_free(feed);
 }

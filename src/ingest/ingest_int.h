@@ -27,7 +27,9 @@ struct af_source_input {
     struct af_reader *reader;
     uint64_t at;
 };
-AF_MUST_CHECK enum af_status af_source_input_open(const struct af_source *source, struct af_source_input *out, struct af_error *err);
+/* `reader` is one of the source that it takes, or NULL. */
+AF_MUST_CHECK enum af_status af_source_input_open(const struct af_source *source, struct af_reader *reader, struct af_source_input *out,
+                                                  struct af_error *err);
 AF_MUST_CHECK enum af_status af_source_input_read(struct af_source_input *in, void *dst, size_t cap, size_t *out_len,
                                                   struct af_error *err);
 bool af_source_input_is_ready(const struct af_source_input *in);

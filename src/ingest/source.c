@@ -259,12 +259,14 @@ static void will_need_all(struct af_reader *reader)
     af_reader_will_need(reader, &all, 1);
 }
 
-enum af_status af_source_input_open(const struct af_source *source, struct af_source_input *out, struct af_error *err)
+enum af_status af_source_input_open(const struct af_source *source, struct af_reader *reader, struct af_source_input *out,
+                                    struct af_error *err)
 {
-    *out = (struct af_source_input){ .copy = source->copy };
+    *out = (struct af_source_input){ .copy = source->copy, .reader = reader };
     if (source->s3 == NULL)
         return source->copy != NULL ? AF_OK : af_file_input_open(source->path, &out->file, err);
-    AF_TRY(af_source_s3_reader(source, &out->reader, err));
+    if (reader == NULL)
+        AF_TRY(af_source_s3_reader(source, &out->reader, err));
     will_need_all(out->reader);
     return AF_OK;
 }
@@ -304,6 +306,8 @@ struct af_table {
 
 static enum af_status open_reader(struct af_table *table, const struct af_source *source, struct af_error *err)
 {
+    if (table->reader != NULL)
+        return AF_OK;
     if (source->copy != NULL)
         return open_copy(source, &table->reader, err);
     if (source->s3 != NULL)
@@ -324,9 +328,17 @@ static enum af_status open_format(struct af_table *table, enum af_source_format 
 
 enum af_status af_table_open(const struct af_source *source, struct af_table **out, struct af_error *err)
 {
+    return af_table_open_from(source, NULL, out, err);
+}
+
+enum af_status af_table_open_from(const struct af_source *source, struct af_reader *reader, struct af_table **out, struct af_error *err)
+{
     struct af_table *table = af_alloc_zero(1, sizeof *table);
-    if (table == NULL)
+    if (table == NULL) {
+        af_reader_close(reader);
         return af_fail_nomem(err, "a table");
+    }
+    table->reader = reader;
     enum af_status status = open_reader(table, source, err);
     if (status == AF_OK)
         status = open_format(table, source->format, err);

@@ -16,8 +16,23 @@
 
 /* --- patterns ---------------------------------------------------------------------------------------------------------------- */
 
+/* The next letter: a character of UTF-8, or a byte that belongs to none. */
+static uint32_t letter(const char **text)
+{
+    const unsigned char *at = (const unsigned char *)*text;
+    size_t more = at[0] >= 0xf0 ? 3 : at[0] >= 0xe0 ? 2 : at[0] >= 0xc0 ? 1 : 0;
+    uint32_t value = more != 0 ? at[0] & (0x3fu >> more) : at[0];
+    for (size_t i = 1; i <= more; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return ++*text, 0x110000u + at[0];
+        value = value << 6 | (at[i] & 0x3fu);
+    }
+    *text += more + 1;
+    return value;
+}
+
 /* A set like [a-z0-9] or [!.]; `*pattern` is after its '['. False: it is none, and '[' is a letter. */
-static bool match_set(const char **pattern, unsigned char c, bool *out_hit)
+static bool match_set(const char **pattern, uint32_t c, bool *out_hit)
 {
     const char *at = *pattern;
     bool is_negated = *at == '!' || *at == '^';
@@ -26,11 +41,11 @@ static bool match_set(const char **pattern, unsigned char c, bool *out_hit)
     for (bool is_first = true; *at != ']' || is_first; is_first = false) {
         if (*at == '\0')
             return false;
-        unsigned char low = (unsigned char)*at++;
-        unsigned char high = low;
+        uint32_t low = letter(&at);
+        uint32_t high = low;
         if (at[0] == '-' && at[1] != ']' && at[1] != '\0') {
-            high = (unsigned char)at[1];
-            at += 2;
+            at++;
+            high = letter(&at);
         }
         hit = hit || (c >= low && c <= high);
     }
@@ -39,33 +54,21 @@ static bool match_set(const char **pattern, unsigned char c, bool *out_hit)
     return true;
 }
 
-static size_t character(const char *text) /* of UTF-8, as far as it is that */
-{
-    size_t n = 1;
-    while (((unsigned char)text[0] & 0xc0) == 0xc0 && ((unsigned char)text[n] & 0xc0) == 0x80 && n < 4)
-        n++;
-    return n;
-}
-
 /* One letter of the pattern against the text; both go on. */
 static bool match_one(const char **pattern, const char **text)
 {
-    char p = *(*pattern)++;
-    char c = **text;
+    uint32_t c = letter(text);
     bool hit;
-    if (p == '?' || p == '[') {
-        size_t n = p == '?' ? character(*text) : 1;
-        if (p == '[' && !match_set(pattern, (unsigned char)c, &hit))
-            hit = c == '[';
-        else if (p == '?')
-            hit = true;
-        *text += n;
-        return hit && c != '/';
+    if (**pattern == '?')
+        return ++*pattern, c != '/';
+    if (**pattern == '[') {
+        const char *inside = *pattern + 1;
+        if (match_set(&inside, c, &hit))
+            return *pattern = inside, hit && c != '/';
+    } else if (**pattern == '\\' && (*pattern)[1] != '\0') {
+        ++*pattern;
     }
-    if (p == '\\' && **pattern != '\0')
-        p = *(*pattern)++;
-    ++*text;
-    return p == c;
+    return letter(pattern) == c;
 }
 
 bool af_source_matches(const char *pattern, const char *text)
@@ -97,7 +100,8 @@ struct listing {
     struct af_s3 *s3;
     const struct af_s3_name *name;
     enum kind kind;
-    bool found; /* EXACT: the object, and the walk is over */
+    bool found;   /* EXACT: the object */
+    bool is_over; /* EXACT: the first key told all */
 };
 
 /* As with directories: Spark's _SUCCESS and _temporary, .crc files, and objects that stand for folders. */
@@ -139,28 +143,30 @@ static enum af_status add_object(struct listing *l, const struct af_s3_object *o
     return af_source_append(l->c, &source, err);
 }
 
-/* Its status, which the caller knows how to read, ends a walk that has found what it looked for. */
-static enum af_status stop_walk(struct listing *l)
+/* Keys ascend: if the object is there it is the first. */
+static enum af_status look_at_first(struct listing *l, const struct af_s3_object *object, struct af_error *err)
 {
-    l->found = true;
-    return AF_ECANCELED;
+    if (strcmp(object->key, l->name->key) == 0) {
+        AF_TRY(add_object(l, object, true, err));
+        l->found = true;
+    }
+    l->is_over = true;
+    return AF_ECANCELED; /* a walk ends by a failure */
 }
 
 static enum af_status each(void *ctx, const struct af_s3_object *object, struct af_error *err)
 {
     struct listing *l = ctx;
-    bool is_it = strcmp(object->key, l->name->key) == 0;
     switch (l->kind) {
-    case EXACT: /* keys ascend: if it is there it is the first */
-        if (is_it)
-            AF_TRY(add_object(l, object, true, err));
-        return is_it ? stop_walk(l) : AF_ECANCELED;
+    case EXACT:
+        return look_at_first(l, object, err);
     case BELOW:
         return is_passed_over(object->key, strlen(l->name->key)) ? AF_OK : add_object(l, object, false, err);
     case PATTERN:
         break;
     }
-    return !is_it && !af_source_matches(l->name->key, object->key) ? AF_OK : add_object(l, object, true, err);
+    bool is_it = strcmp(object->key, l->name->key) == 0 || af_source_matches(l->name->key, object->key);
+    return is_it ? add_object(l, object, true, err) : AF_OK;
 }
 
 static enum af_status walk(struct listing *l, const char *prefix, struct af_error *err)
@@ -183,9 +189,7 @@ static enum af_status add_exact(struct listing *l, struct af_error *err)
     enum af_status status = walk(l, l->name->key, &why);
     if (status == AF_EDENIED && add_known(l, NULL) == AF_OK)
         return l->found = true, AF_OK;
-    if (l->found || status == AF_OK)
-        return AF_OK;
-    if (status == AF_ECANCELED && why.status == AF_OK) /* each, at the first key that was another */
+    if (l->is_over || status == AF_OK)
         return AF_OK;
     if (err != NULL)
         *err = why;
@@ -240,6 +244,11 @@ static enum af_status list_name(struct af_source_collector *c, const char *arg, 
         status = add_exact(&l, err);
     if (status == AF_OK && !is_pattern && !l.found)
         status = add_below(&l, err);
+    if (status == AF_EINVAL) { /* the service's word, not that of the command line */
+        status = AF_EUNSUPPORTED;
+        if (err != NULL)
+            err->status = status;
+    }
     AF_TRY(status);
     sort_from(c->list, before);
     if (c->list->count != before)
@@ -269,4 +278,50 @@ enum af_status af_source_s3_reader(const struct af_source *source, struct af_rea
     struct af_s3_object known = { .key = name.key, .bytes = source->bytes, .mtime_ns = source->mtime_ns };
     memcpy(known.etag, source->etag, sizeof known.etag);
     return af_s3_reader_open(source->s3, name.bucket, name.key, &known, out, err);
+}
+
+/* --- ahead ------------------------------------------------------------------------------------------------------------------- */
+
+/* What opening reads first: the end and the beginning of Parquet, the beginning of text. A small object comes whole. */
+static void announce_first(const struct af_source *source, struct af_reader *reader)
+{
+    enum { FOOTER = 64 << 10, MARK = 4, TEXT = 1 << 20 };
+    const uint64_t size = reader->size;
+    const struct af_range text = { 0, TEXT };
+    const struct af_range ends[] = { { size < FOOTER ? 0 : size - FOOTER, FOOTER }, { 0, MARK } };
+    if (source->format == AF_SOURCE_PARQUET)
+        af_reader_will_need(reader, ends, 2);
+    else
+        af_reader_will_need(reader, &text, 1);
+}
+
+void af_source_ahead_look(struct af_source_ahead *ahead, const struct af_source_list *list, size_t now)
+{
+    if (ahead->next < now)
+        ahead->next = now;
+    for (; ahead->next < list->count && ahead->next - now < AF_SOURCES_AHEAD; ahead->next++) {
+        const struct af_source *source = &list->items[ahead->next];
+        struct af_reader **place = &ahead->readers[ahead->next % AF_SOURCES_AHEAD];
+        af_reader_close(*place); /* of one that failed before it was taken */
+        if (source->s3 == NULL || source->bytes == 0 || af_source_s3_reader(source, place, NULL) != AF_OK)
+            *place = NULL; /* its turn comes, and tells */
+        else
+            announce_first(source, *place);
+    }
+}
+
+struct af_reader *af_source_ahead_take(struct af_source_ahead *ahead, size_t index)
+{
+    struct af_reader **place = &ahead->readers[index % AF_SOURCES_AHEAD];
+    struct af_reader *reader = *place;
+    *place = NULL;
+    return reader;
+}
+
+void af_source_ahead_done(struct af_source_ahead *ahead)
+{
+    for (size_t i = 0; i < AF_SOURCES_AHEAD; i++) {
+        af_reader_close(ahead->readers[i]);
+        ahead->readers[i] = NULL;
+    }
 }

@@ -72,7 +72,7 @@ static struct af_slice or_none(int i)
     return args[i][0] != '\0' ? arg(i) : (struct af_slice){ 0 };
 }
 
-/* --- SQS ------------------------------------------------------------------------------------------------------------------------ */
+/* --- SQS --------------------------------------------------------------------------------------------------------------------- */
 
 static enum af_status sqs_url(void)
 {
@@ -85,7 +85,7 @@ static enum af_status sqs_url(void)
 
 static enum af_status sqs_send(void)
 {
-    const struct af_sqs_message message = { .body = arg(1), .reason = or_none(2) };
+    const struct af_sqs_message message = { .body = arg(1), .reason = or_none(2), .group = or_none(4), .duplicate = or_none(5) };
     AF_TRY(connect("sqs"));
     return af_sqs_send(client, args[0], &message, number(3), &err);
 }
@@ -172,7 +172,7 @@ static enum af_status sqs_depth(void)
     return AF_OK;
 }
 
-/* --- Secrets Manager ---------------------------------------------------------------------------------------------------------------- */
+/* --- Secrets Manager --------------------------------------------------------------------------------------------------------- */
 
 static enum af_status get_secret(struct af_secrets *secrets)
 {
@@ -276,7 +276,7 @@ static enum af_status secret_crowd(void)
     return with_secrets(crowd, 0);
 }
 
-/* --- CloudWatch ----------------------------------------------------------------------------------------------------------------------- */
+/* --- CloudWatch -------------------------------------------------------------------------------------------------------------- */
 
 static const struct af_metric_dimension dimensions[] = { { "Function", "loader" }, { "Stage", "caf\xc3\xa9 \"x\"" } };
 
@@ -328,7 +328,7 @@ static enum af_status emf(void)
     return AF_OK;
 }
 
-/* --- KMS, SNS, STS ---------------------------------------------------------------------------------------------------------------------- */
+/* --- KMS, SNS, STS ----------------------------------------------------------------------------------------------------------- */
 
 static enum af_status kms_make(void)
 {
@@ -410,7 +410,7 @@ static enum af_status sts_web(void)
     return AF_OK;
 }
 
-/* --- Timestream --------------------------------------------------------------------------------------------------------------------------- */
+/* --- Timestream -------------------------------------------------------------------------------------------------------------- */
 
 static void put_tree(const struct af_json *tree)
 {
@@ -465,7 +465,7 @@ static enum af_status tfi_names(void)
     return AF_OK;
 }
 
-/* --- Bedrock -------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Bedrock ----------------------------------------------------------------------------------------------------------------- */
 
 /* MODEL SYSTEM USER MAX_TOKENS */
 static enum af_status bedrock_converse(void)
@@ -495,7 +495,7 @@ static enum af_status bedrock_embed(void)
     return AF_OK;
 }
 
-/* --- S3 ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- S3 ---------------------------------------------------------------------------------------------------------------------- */
 
 static enum af_status each_object(void *ctx, const struct af_s3_object *object, struct af_error *error)
 {
@@ -573,7 +573,15 @@ static enum af_status s3(void)
     return status;
 }
 
-/* --- the program ------------------------------------------------------------------------------------------------------------------------------ */
+/* SERVICE: where it is. */
+static enum af_status endpoint(void)
+{
+    AF_TRY(connect(args[0]));
+    text("url", af_slice_of(af_aws_client_url(client)));
+    return AF_OK;
+}
+
+/* --- the program ------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -594,7 +602,7 @@ static const struct {
     { "timestream", timestream },     { "tfi", tfi },
     { "tfi-list", tfi_list },         { "tfi-names", tfi_names },
     { "bedrock-converse", bedrock_converse }, { "bedrock-embed", bedrock_embed },
-    { "s3", s3 },
+    { "s3", s3 },                     { "endpoint", endpoint },
 };
 
 static enum af_status run(const char *name)

@@ -28,6 +28,7 @@ import botocore.auth  # noqa: E402
 import botocore.awsrequest  # noqa: E402
 import botocore.config  # noqa: E402
 import botocore.credentials  # noqa: E402
+import botocore.exceptions  # noqa: E402
 import botocore.loaders  # noqa: E402
 import botocore.model  # noqa: E402
 
@@ -318,6 +319,19 @@ class Queues(Case):
         self.check(["sqs-send", self.queue, body, "why é", 7], "sqs", "send_message", QueueUrl=self.queue, MessageBody=body, DelaySeconds=7,
                    MessageAttributes=reason)
 
+    def test_send_to_a_fifo_queue(self):
+        fifo = self.queue + ".fifo"
+        self.check(["sqs-send", fifo, "b", "", 0, "g-1", "d/2"], "sqs", "send_message", QueueUrl=fifo, MessageBody="b", MessageGroupId="g-1",
+                   MessageDeduplicationId="d/2")
+        made = [self.ours("sqs-send", fifo, "b")[0].meaning for _ in range(2)]
+        ids = {m[name] for m in made for name in ("MessageGroupId", "MessageDeduplicationId")}
+        self.assertEqual((len(ids), {len(i) for i in ids}), (2, {34}))  # a group of its own each
+        entries = self.ours("sqs-batch", fifo, 0, 3)[0].meaning["Entries"]
+        self.assertEqual(len({e["MessageDeduplicationId"] for e in entries} | ids), 5)
+        for entry in entries:
+            entry.pop("MessageGroupId"), entry.pop("MessageDeduplicationId")
+        self.assertEqual(entries, [{"Id": str(i), "MessageBody": f"message {i}"} for i in range(3)])
+
     def test_batch(self):
         self.check(["sqs-batch", self.queue, 5, 3], "sqs", "send_message_batch", QueueUrl=self.queue,
                    Entries=[{"Id": str(i), "MessageBody": f"message {i + 5}"} for i in range(3)])
@@ -426,6 +440,18 @@ class LiveAnalytics(Case):
         self.check_call("timestream-query", "CancelQuery", "cancel_query", QueryId="Q1")
         self.check_call("timestream-query", "PrepareQuery", "prepare_query", QueryString="SELECT 1")
 
+    def test_every_operation_with_all_it_can_be_given(self):
+        count = 0
+        for service in ("timestream-write", "timestream-query"):
+            model = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(service, "service-2"))
+            for name in model.operation_names:
+                with self.subTest(service=service, operation=name):
+                    arguments = sample(model.operation_model(name).input_shape)
+                    self.check(["timestream", service, name, json.dumps(seconds(arguments))], service, botocore.xform_name(name),
+                               _config={"parameter_validation": False}, **arguments)
+                    count += 1
+        self.assertGreaterEqual(count, 30)
+
     def test_endpoints(self):
         self.check(["timestream", "timestream-query", "DescribeEndpoints", "{}"], "timestream-query", "describe_endpoints")
 
@@ -451,6 +477,15 @@ def sample(shape):
     if shape.type_name == "map":
         return {"key é": sample(shape.value)}
     return SAMPLES[shape.type_name](shape)
+
+
+def seconds(value):
+    """As most JSON services have it: times are seconds there."""
+    if isinstance(value, datetime.datetime):
+        return value.timestamp()
+    if isinstance(value, dict):
+        return {k: seconds(v) for k, v in value.items()}
+    return [seconds(v) for v in value] if isinstance(value, list) else value
 
 
 def plain(value):
@@ -567,6 +602,55 @@ class Objects(Case):
         self.same(ours, self.recorder.take(), leave=("x-amz-sdk-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-sha256"))
         parts = [r for r in ours if r.method == "PUT"]
         self.assertEqual([r.headers["x-amz-checksum-sha256"] for r in parts], checksums)
+
+
+class Endpoints(Case):
+    """Without an endpoint of somebody's: the host that botocore's rules give for the region."""
+
+    services = {"sqs": "list_queues", "secretsmanager": "list_secrets", "cloudwatch": "list_metrics", "sts": "get_caller_identity",
+                "sns": "list_topics", "kms": "list_keys", "timestream-write": "describe_endpoints", "timestream-query": "describe_endpoints",
+                "timestream-influxdb": "list_db_instances", "s3": "list_buckets", "logs": "describe_log_groups",
+                "bedrock-runtime": "list_async_invokes"}
+
+    class Seen(Exception):
+        pass
+
+    def place(self, service, region, **flags):
+        """Where botocore would send a call; None where there is no such place."""
+        def seen(request, **_):
+            raise self.Seen(request.url)
+        config = botocore.config.Config(use_fips_endpoint=flags.get("fips", False), use_dualstack_endpoint=flags.get("dualstack", False))
+        session = boto3.session.Session(region_name=region, aws_access_key_id=ACCESS, aws_secret_access_key=SECRET)
+        client = session.client(service, config=config)
+        client.meta.events.register("before-send", seen)
+        try:
+            getattr(client, self.services[service])()
+        except self.Seen as e:
+            url = urllib.parse.urlsplit(str(e))
+            return f"{url.scheme}://{url.netloc}"
+        except botocore.exceptions.BotoCoreError:
+            return None
+        return self.fail("nothing was sent")
+
+    def compare(self, region, **flags):
+        for service in self.services:
+            theirs = self.place(service, region, **flags)
+            if theirs == "https://s3.amazonaws.com":
+                theirs = "https://s3.us-east-1.amazonaws.com"  # the older name of the same place
+            env = {k: v for k, v in self.environment().items() if k != "AWS_ENDPOINT_URL"}
+            env.update(AWS_REGION=region, AWS_USE_FIPS_ENDPOINT=str(flags.get("fips", False)).lower(),
+                       AWS_USE_DUALSTACK_ENDPOINT=str(flags.get("dualstack", False)).lower())
+            with self.subTest(service=service, region=region, **flags):
+                self.assertEqual(aws_program.run(program, "endpoint", service, env=env)[0]["url"], theirs)
+
+    def test_regions(self):
+        for region in ("us-east-1", "eu-west-1", "sa-east-1", "ap-southeast-5", "us-gov-west-1", "cn-north-1"):
+            self.compare(region)
+
+    def test_fips_and_dualstack(self):
+        for region in ("us-east-1", "us-west-2", "ca-central-1"):
+            self.compare(region, fips=True)
+            self.compare(region, dualstack=True)
 
 
 if __name__ == "__main__":
