@@ -103,8 +103,6 @@ enum af_status bounds_find(struct exec *exec, const struct af_node *node, const 
     AF_TRY(af_store_scan(store, &scan, &stream, err));
     enum af_status status = read_all(&finder, exec, stream, err);
     af_stream_close(stream);
-    if (status == AF_ECANCELED)
-        AF_TRY(exec_poll(exec, err));
     if (status == AF_OK)
         *out = finder.bounds;
     return status;

@@ -78,14 +78,19 @@ static enum af_status open_node(struct exec *exec, const struct af_node *node, s
 
 /* --- one pull ------------------------------------------------------------------------------------------------------------------ */
 
+static bool is_set(const bool *flag)
+{
+    return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED);
+}
+
+/* The deadline first: whoever watches it for the stores sets `cancel` too. */
 enum af_status exec_poll(struct exec *exec, struct af_error *err)
 {
-    const bool *cancel = exec->options.cancel;
-    if (cancel != NULL && __atomic_load_n(cancel, __ATOMIC_RELAXED))
-        return af_fail(err, AF_ECANCELED, "query interrupted");
     int64_t deadline = exec->options.limits.deadline_mono_ns;
     if (deadline != 0 && af_clock_mono_ns() >= deadline)
         return af_fail(err, AF_ELIMIT, "query-timeout limit exceeded");
+    if (is_set(exec->options.cancel) || is_set(exec->options.gone))
+        return af_fail(err, AF_ECANCELED, "query interrupted");
     return AF_OK;
 }
 
@@ -122,6 +127,8 @@ enum af_status op_next(struct op *op, struct af_arena *arena, const struct af_ta
     int64_t start_ns = stats != NULL && op->exec->options.analyze ? af_clock_mono_ns() : 0;
     *out = NULL;
     enum af_status status = op->base.ops->next(&op->base, arena, out, err);
+    if (status == AF_ECANCELED) /* a store was stopped: why is told here */
+        AF_TRY(exec_poll(op->exec, err));
     if (stats == NULL)
         return status;
     if (op->exec->options.analyze)

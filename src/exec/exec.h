@@ -34,7 +34,7 @@ struct af_exec_options {
     struct af_store *const *stores;      /* by source number */
     size_t store_count;
     struct af_exec_limits limits;
-    const bool *cancel;                  /* may be NULL; handed to the stores too */
+    const bool *cancel;                  /* may be NULL; handed to the stores too, which know no deadline: who has one sets this */
     const bool *gone;                    /* likewise: the client left; polled between batches */
     bool analyze;                        /* measure time */
     struct af_exec_stats *stats;         /* may be NULL */

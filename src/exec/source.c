@@ -251,10 +251,7 @@ enum af_status source_next(struct source *source, struct af_arena *arena, struct
 {
     struct af_batch *batch = NULL;
     *out_end = false;
-    enum af_status status = af_stream_next(source->stream, arena, &batch, err);
-    if (status == AF_ECANCELED)
-        AF_TRY(exec_poll(source->exec, err)); /* in our words */
-    AF_TRY(status);
+    AF_TRY(af_stream_next(source->stream, arena, &batch, err));
     if (batch == NULL) {
         *out_end = true;
         return AF_OK;

@@ -227,20 +227,39 @@ static enum af_status add_predicate(const struct pushing *pushing, const struct 
     return make_list(pushing, AF_PREDICATE_AND, items, 2, predicate);
 }
 
-static enum af_status add_filter(const struct pushing *pushing, const struct af_expr *more, const struct af_expr **filter)
+/* All of them, as a balanced tree: they may be tens of thousands, and whoever takes the expression goes down its depth. */
+static enum af_status join_parts(const struct pushing *pushing, const struct af_expr *const *parts, size_t count,
+                                 const struct af_expr **out)
 {
-    if (*filter == NULL) {
-        *filter = more;
+    const struct af_expr *sides[2];
+    if (count == 1) {
+        *out = parts[0];
         return AF_OK;
     }
-    return af_expr_call(pushing->arena, AF_FN_AND, (const struct af_expr *const[]){ *filter, more }, 2, NULL, filter, pushing->err);
+    size_t half = (count + 1) / 2;
+    AF_TRY(join_parts(pushing, parts, half, &sides[0]));
+    AF_TRY(join_parts(pushing, parts + half, count - half, &sides[1]));
+    return af_expr_call(pushing->arena, AF_FN_AND, sides, 2, NULL, out, pushing->err);
+}
+
+static enum af_status add_filter(const struct pushing *pushing, const struct af_expr *const *parts, size_t count,
+                                 const struct af_expr **filter)
+{
+    const struct af_expr *sides[2] = { *filter, NULL };
+    if (count == 0)
+        return AF_OK;
+    AF_TRY(join_parts(pushing, parts, count, &sides[1]));
+    if (*filter != NULL)
+        return af_expr_call(pushing->arena, AF_FN_AND, sides, 2, NULL, filter, pushing->err);
+    *filter = sides[1];
+    return AF_OK;
 }
 
 static enum af_status push(const struct pushing *pushing, const struct af_expr *expr, struct af_plan_scan *scan)
 {
     const struct af_expr **parts;
     const struct af_predicate **items;
-    size_t part_count, count = 0;
+    size_t part_count, count = 0, left = 0;
     AF_TRY(chain_of(pushing->arena, expr, AF_FN_AND, &parts, &part_count, pushing->err));
     items = af_arena_zero(pushing->arena, part_count, sizeof *items);
     if (items == NULL)
@@ -252,8 +271,9 @@ static enum af_status push(const struct pushing *pushing, const struct af_expr *
         if (part.predicate != NULL && !says_nothing)
             items[count++] = part.predicate;
         if (part.predicate == NULL || !part.is_exact)
-            AF_TRY(add_filter(pushing, parts[i], &scan->filter));
+            parts[left++] = parts[i];
     }
+    AF_TRY(add_filter(pushing, parts, left, &scan->filter));
     if (count == 0)
         return AF_OK;
     const struct af_predicate *all;

@@ -216,8 +216,8 @@ enum af_status query_into(struct query *query, const struct af_ql_select *tree, 
     return status;
 }
 
-static enum af_status enter_list(const struct af_query_request *request, const struct af_ql_select *tree, struct query_running **out,
-                                 struct af_error *err)
+static enum af_status enter_list(const struct af_query_request *request, int64_t deadline_mono_ns, const struct af_ql_select *tree,
+                                 struct query_running **out, struct af_error *err)
 {
     struct af_buf text;
     if (request->list == NULL)
@@ -226,7 +226,7 @@ static enum af_status enter_list(const struct af_query_request *request, const s
     af_ql_print_select(&text, tree);
     enum af_status status = af_buf_check(&text, "a query's text", err);
     if (status == AF_OK)
-        status = query_list_enter(request->list, af_buf_slice(&text), request->database, request->user, out, err);
+        status = query_list_enter(request->list, af_buf_slice(&text), request, deadline_mono_ns, out, err);
     af_buf_done(&text);
     return status;
 }
@@ -237,8 +237,8 @@ enum af_status af_query_into(const struct af_query_host *host, const struct af_q
     struct af_arena arena;
     struct query_running *running = NULL;
     struct query query = { .host = host, .request = request, .arena = &arena, .deadline_mono_ns = query_deadline(request) };
-    AF_TRY(enter_list(request, tree, &running, err));
-    query.cancel = query_running_killed(running);
+    AF_TRY(enter_list(request, query.deadline_mono_ns, tree, &running, err));
+    query.cancel = running != NULL ? query_running_stopped(running) : request->cancel;
     af_arena_init(&arena, SIZE_MAX / 2);
     enum af_status status = query_into(&query, tree, out_written, err);
     af_arena_done(&arena);

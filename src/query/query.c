@@ -132,10 +132,12 @@ static enum af_wire_cut cut_of(const struct af_ql_statement *st)
 /* The words of a query that was stopped, as InfluxDB has them. */
 static const char *words_of(const struct af_query *query, enum af_status status, const struct af_error *err)
 {
-    const bool *killed = query_running_killed(query->running);
-    if (status == AF_ECANCELED)
-        return killed != NULL && __atomic_load_n(killed, __ATOMIC_RELAXED) ? "query killed" : "query interrupted";
-    return err->message;
+    int64_t deadline = query->work.deadline_mono_ns;
+    if (status != AF_ECANCELED)
+        return err->message;
+    if (query_running_is_killed(query->running))
+        return "query killed";
+    return deadline != 0 && af_clock_mono_ns() >= deadline ? "query-timeout limit exceeded" : "query interrupted";
 }
 
 static void end_statement(struct af_query *query, enum af_status status, const struct af_error *why)
@@ -181,6 +183,8 @@ static enum af_status put_table(struct af_query *query, bool *out_more, struct a
     af_arena_reset(&query->batch_arena);
     AF_TRY(af_tables_next(query->tables, &query->batch_arena, &table, err));
     *out_more = table != NULL;
+    if (table != NULL && query->request->take != NULL)
+        return query->request->take(query->request->taker, query->id, table, &query->is_full, err);
     return table != NULL ? af_wire_table(query->wire, table, &query->is_full, err) : AF_OK;
 }
 
@@ -278,7 +282,7 @@ static enum af_status enter_list(struct af_query *query, struct af_error *err)
     }
     enum af_status status = af_buf_check(&text, "a query's text", err);
     if (status == AF_OK)
-        status = query_list_enter(request->list, af_buf_slice(&text), request->database, request->user, &query->running, err);
+        status = query_list_enter(request->list, af_buf_slice(&text), request, query->work.deadline_mono_ns, &query->running, err);
     af_buf_done(&text);
     return status;
 }
@@ -288,9 +292,9 @@ static enum af_status open_query(struct af_query *query, struct af_error *err)
     const struct af_query_request *request = query->request;
     AF_TRY(parse(query, err));
     AF_TRY(af_wire_new(&request->wire, &query->out, &query->wire, err));
-    AF_TRY(enter_list(query, err));
-    query->work.cancel = query_running_killed(query->running);
     query->work.deadline_mono_ns = query_deadline(request);
+    AF_TRY(enter_list(query, err));
+    query->work.cancel = query->running != NULL ? query_running_stopped(query->running) : request->cancel;
     if (query->first == NULL && request->wire.format == AF_WIRE_V1_JSON) { /* no statement: no results */
         if (!request->wire.chunked)
             af_buf_append_str(&query->out, "{}\n");

@@ -68,6 +68,10 @@ struct af_query_request {
     void *ctx;
     /* Asked for every statement before the first is carried out; NULL: everything may. Failing refuses the whole request. */
     enum af_status (*may)(void *ctx, const struct af_ql_statement *statement, struct af_error *err);
+    /* Who takes the tables themselves, as they come; `wire` is then of no matter (AF_WIRE_JSON_LINES: nothing else is printed). *out_full:
+     * no more of any statement. NULL: they go into the answer. */
+    enum af_status (*take)(void *taker, uint64_t statement, const struct af_table *table, bool *out_full, struct af_error *err);
+    void *taker;
 };
 /*
  * An answer, pulled: some 64 KiB at a time, and at least a chunk's end. The request (with all that it points to) must live until close.

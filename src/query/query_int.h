@@ -49,7 +49,7 @@ struct query {
     const struct af_query_host *host;
     const struct af_query_request *request;
     struct af_arena *arena;              /* of the statement */
-    const bool *cancel;                  /* killed */
+    const bool *cancel;                  /* it is to stop, for whatever reason; NULL: nobody says so */
     int64_t deadline_mono_ns;
 };
 int64_t query_deadline(const struct af_query_request *request); /* of one that begins now; 0: none */
@@ -81,10 +81,12 @@ AF_MUST_CHECK enum af_status query_into(struct query *query, const struct af_ql_
 /* --- list.c: running queries ---------------------------------------------------------------------------------------------------------- */
 
 struct query_running;
-/* AF_EBUSY: as many as may run. */
-AF_MUST_CHECK enum af_status query_list_enter(struct af_query_list *list, struct af_slice text, const char *database, const char *user,
-                                              struct query_running **out, struct af_error *err);
-const bool *query_running_killed(const struct query_running *running);
+/* The request lives until it leaves. AF_EBUSY: as many as may run. */
+AF_MUST_CHECK enum af_status query_list_enter(struct af_query_list *list, struct af_slice text, const struct af_query_request *request,
+                                              int64_t deadline_mono_ns, struct query_running **out, struct af_error *err);
+/* For whoever works on it, stores too: it was killed, its client is gone or its deadline has passed. NULL: not in a list. */
+const bool *query_running_stopped(const struct query_running *running);
+bool query_running_is_killed(const struct query_running *running);
 void query_list_leave(struct af_query_list *list, struct query_running *running, bool failed);
 AF_MUST_CHECK enum af_status query_list_show(struct af_query_list *list, struct af_arena *arena, struct af_tables **out,
                                              struct af_error *err);

@@ -2,6 +2,7 @@
  * query_test.c - whole requests over a memory store: what statements answer, where they end, what stops them, memory that runs out.
  */
 #include "base/alloc.h"
+#include "os/clock.h"
 #include "query/query_int.h"
 #include "store/memory.h"
 #include "test/lib/test.h"
@@ -211,6 +212,14 @@ AF_TEST(measurements_are_shown)
         { "SHOW MEASUREMENTS WHERE host = 5", ERROR("right side of '=' must be a tag value string") },
         { "SHOW MEASUREMENTS WHERE 'a' = host", ERROR("left side of '=' must be a tag key") },
         { "SHOW MEASUREMENTS WHERE usage > 5", ERROR("invalid tag comparison operator") },
+        { "SHOW MEASUREMENTS WHERE true", ERROR("\\u0026influxql.BooleanLiteral{Val:true}") },
+        { "SHOW MEASUREMENTS WHERE host = 'a' OR (false)", ERROR("\\u0026influxql.BooleanLiteral{Val:false}") },
+        { "SHOW MEASUREMENTS WITH MEASUREMENT = nope WHERE 5", ERROR("\\u0026influxql.IntegerLiteral{Val:5}") },
+        { "SHOW MEASUREMENTS WHERE 1m", ERROR("\\u0026influxql.DurationLiteral{Val:60000000000}") },
+        { "SHOW MEASUREMENTS WHERE 'a'", ERROR("\\u0026influxql.StringLiteral{Val:\\\"a\\\"}") },
+        { "SHOW MEASUREMENTS WHERE host::tag", ERROR("\\u0026influxql.VarRef{Val:\\\"host\\\", Type:7}") },
+        { "SHOW MEASUREMENTS WHERE 1 = 1", ERROR("left side of '=' must be a tag key") },
+        { "SHOW MEASUREMENTS WHERE host = 'a' AND TIME > 0", ERROR("SHOW MEASUREMENTS doesn't support time in WHERE clause") },
         { "SHOW MEASUREMENTS WHERE time > 0", ERROR("SHOW MEASUREMENTS doesn't support time in WHERE clause") },
     };
     struct fix f;
@@ -355,6 +364,9 @@ AF_TEST(deletions_take_what_they_name)
     answers(&f, "SELECT usage FROM cpu", ONE(TABLE("cpu", "\"time\",\"usage\"", "[1,5]")));
     answers(&f, "DELETE FROM cpu WHERE usage = 5", ERROR("fields not supported in WHERE clause during deletion"));
     answers(&f, "DELETE FROM cpu WHERE usage != 'x'", ERROR("fields not supported in WHERE clause during deletion"));
+    answers(&f, "DELETE FROM cpu WHERE usage > 5", ERROR("fields not supported in WHERE clause during deletion"));
+    answers(&f, "DELETE FROM nope WHERE usage > 5", NONE); /* nothing is meant */
+    answers(&f, "DROP SERIES FROM /nope/ WHERE usage > 5", NONE);
     answers(&f, "DROP SERIES FROM cpu WHERE time > 0", ERROR("DROP SERIES doesn't support time in WHERE clause"));
     answers(&f, "DROP SERIES FROM /m/ WHERE rack = 'r1'", NONE);
     answers(&f, "DROP MEASUREMENT disk", NONE);
@@ -427,6 +439,46 @@ AF_TEST(limits_end_a_query)
     end(&f);
 }
 
+AF_TEST(fill_of_a_name_that_is_nowhere)
+{
+    struct fix f;
+    begin(&f, sample);
+    answers(&f, "SELECT usage, nosuch FROM cpu WHERE usage = 5 fill(3)", ONE(TABLE("cpu", "\"time\",\"usage\",\"nosuch\"", "[1,5,3]")));
+    answers(&f, "SELECT usage, nosuch FROM cpu WHERE usage = 5 fill(2.5)",
+            ONE(TABLE("cpu", "\"time\",\"usage\",\"nosuch\"", "[1,5,2.5]")));
+    answers(&f, "SELECT usage, nosuch FROM cpu WHERE usage = 5 fill(previous)",
+            ONE(TABLE("cpu", "\"time\",\"usage\",\"nosuch\"", "[1,5,null]")));
+    end(&f);
+}
+
+/* Flat chains are as long as the text; nests are not. */
+AF_TEST(long_chains_are_no_nests)
+{
+    static const struct {
+        const char *join, *test, *want;
+    } cases[] = { { " OR ", "usage = 5", ONE(TABLE("cpu", "\"time\",\"usage\"", "[1,5]")) },
+                  { " AND ", "usage != 5", ONE(TABLE("cpu", "\"time\",\"usage\"", "[1,1],[2,3],[3,7]")) },
+                  { " AND ", "(usage != 5 OR host = 'a')", ONE(TABLE("cpu", "\"time\",\"usage\"", "[1,1],[2,3],[3,7]")) } };
+    struct fix f;
+    struct af_buf text;
+    begin(&f, sample);
+    af_buf_init(&text, SIZE_MAX / 2);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        af_buf_clear(&text);
+        af_buf_append_str(&text, "SELECT usage FROM cpu WHERE ");
+        for (int k = 0; k < 30000; k++)
+            af_buf_printf(&text, "%s%s", k != 0 ? cases[i].join : "", cases[i].test);
+        answers(&f, af_buf_cstr(&text), cases[i].want);
+    }
+    af_buf_clear(&text);
+    af_buf_append_str(&text, "SELECT usage FROM cpu WHERE ");
+    for (int k = 0; k < 30000; k++)
+        af_buf_append_str(&text, "usage = 5 OR (");
+    AF_CHECK_FAILS(run(&f, af_buf_cstr(&text)), AF_ELIMIT);
+    af_buf_done(&text);
+    end(&f);
+}
+
 AF_TEST(who_is_gone_gets_nothing_more)
 {
     struct fix f;
@@ -485,6 +537,74 @@ AF_TEST(running_queries_are_listed_and_killed)
     AF_CHECK_INT(counts.refused, 1);
     af_query_list_free(f.request.list);
     end(&f);
+}
+
+/* A store whose scans take until they are cancelled, or ten seconds. */
+struct slow {
+    struct af_store base;
+    struct af_store_ops ops;
+    struct af_store *inner;
+    struct af_query_list *list;
+    bool *gone;                          /* set while a scan is at work, as a client would leave */
+    bool kills;
+    unsigned folds;
+};
+
+static enum af_status slow_scan(struct af_store *store, const struct af_scan *scan, struct af_stream **out, struct af_error *err)
+{
+    struct slow *slow = (struct slow *)store;
+    (void)out;
+    AF_CHECK(scan->cancel != NULL);
+    slow->folds += scan->fold_count != 0;
+    if (slow->gone != NULL)
+        __atomic_store_n(slow->gone, true, __ATOMIC_RELAXED);
+    if (slow->kills)
+        AF_CHECK_OK(query_list_kill(slow->list, 1, err), *err);
+    for (int i = 0; i < 2000 && scan->cancel != NULL; i++) {
+        if (__atomic_load_n(scan->cancel, __ATOMIC_RELAXED))
+            return af_fail(err, AF_ECANCELED, "stopped");
+        af_clock_sleep_ms(5);
+    }
+    return af_fail(err, AF_EBUG, "nobody stopped it");
+}
+
+static enum af_status slow_list(struct af_store *store, enum af_listing what, const struct af_scan *scan, struct af_stream **out,
+                                struct af_error *err)
+{
+    return af_store_list(((struct slow *)store)->inner, what, scan, out, err);
+}
+
+static void slow_close(struct af_store *store)
+{
+    (void)store;
+}
+
+/* Inside of one call of a store: the deadline, a client that leaves, KILL QUERY. */
+AF_TEST(long_calls_of_stores_are_stopped)
+{
+    static const char *const texts[] = { "SELECT usage FROM cpu", "SELECT mean(usage) FROM cpu GROUP BY time(1s), host",
+                                         "SELECT usage INTO copy FROM cpu", "EXPLAIN ANALYZE SELECT usage FROM cpu" };
+    static const char *const wants[] = { ERROR("query-timeout limit exceeded"), ERROR("query interrupted"), ERROR("query killed") };
+    for (size_t i = 0; i < 3 * sizeof texts / sizeof texts[0]; i++) {
+        struct fix f;
+        bool gone = false;
+        begin(&f, sample);
+        struct slow slow = { .ops = { .name = "slow", .scan = slow_scan, .list = slow_list, .close = slow_close }, .inner = f.store };
+        slow.base = (struct af_store){ &slow.ops, "slow", f.store->caps };
+        af_query_one_init(&f.one, &slow.base);
+        slow.list = f.request.list = af_query_list_new(0);
+        AF_CHECK(slow.list != NULL);
+        f.request.timeout_ms = i % 3 == 0 ? 100 : 60000;
+        f.request.cancel = &gone;
+        slow.gone = i % 3 == 1 ? &gone : NULL;
+        slow.kills = i % 3 == 2;
+        int64_t start_ns = af_clock_mono_ns();
+        answers(&f, texts[i / 3], wants[i % 3]);
+        AF_CHECK(af_clock_mono_ns() - start_ns < INT64_C(8000000000));
+        AF_CHECK_INT(slow.folds, i / 3 == 1);
+        af_query_list_free(slow.list);
+        end(&f);
+    }
 }
 
 /* What runs by itself (continuous queries) counts among those that run, too. */

@@ -82,7 +82,7 @@ static enum af_status start(struct query_select *select, const struct query *que
         .stores = stores,
         .store_count = select->stores.count,
         .limits = query->request->limits,
-        .cancel = query->cancel != NULL ? query->cancel : query->request->cancel,
+        .cancel = query->cancel,
         .gone = query->request->cancel,
         .analyze = analyze,
         .stats = &select->stats,

@@ -75,7 +75,8 @@ static void cut(const struct af_ql_statement *st, struct query_names *names)
 {
     size_t from = (uint64_t)st->offset < names->count ? (size_t)st->offset : names->count;
     size_t left = names->count - from;
-    names->items += from;
+    if (from != 0) /* no names have no list */
+        names->items += from;
     names->count = st->limit > 0 && (uint64_t)st->limit < left ? (size_t)st->limit : left;
 }
 

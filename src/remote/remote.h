@@ -59,6 +59,9 @@ struct af_remote_answer;
 /* `text` and *cancel (may be NULL) must live until close. */
 AF_MUST_CHECK enum af_status af_remote_ask(struct af_store *store, enum af_remote_language language, struct af_slice text,
                                            const bool *cancel, struct af_remote_answer **out, struct af_error *err);
+/* The same in InfluxQL, of another database and policy of the server (both as they are, or NULL: those of the store). */
+AF_MUST_CHECK enum af_status af_remote_ask_of(struct af_store *store, const char *database, const char *policy, struct af_slice text,
+                                              const bool *cancel, struct af_remote_answer **out, struct af_error *err);
 /* *out lives until the next call; NULL: the end. A failure is of the whole request, or of the connection. */
 AF_MUST_CHECK enum af_status af_remote_answer_next(struct af_remote_answer *answer, const struct af_remote_part **out,
                                                    struct af_error *err);

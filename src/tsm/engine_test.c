@@ -287,6 +287,34 @@ AF_TEST(shards_past_the_retention_go)
     world_close(&world);
 }
 
+AF_TEST(a_shard_is_dropped_when_asked)
+{
+    struct world world;
+    world_init(&world, "a");
+    world_open(&world);
+    AF_CHECK_OK(af_tsm_bucket_set(world.engine, &(struct af_tsm_bucket){ BUCKET, 0, HOUR }, &world.err), world.err);
+    world_put(&world, "m v=1i 0\nm v=2i 3600000000000\nm v=3i 7200000000000\n");
+    world_flush(&world);
+    world_put(&world, "m v=4i 1\nm v=5i 3600000000001\n"); /* in the cache and the log */
+    AF_CHECK_OK(af_tsm_drop_shard(world.engine, BUCKET, 99, &world.err), world.err);
+    AF_CHECK_OK(af_tsm_drop_shard(world.engine, BUCKET + 1, 2, &world.err), world.err);
+    AF_CHECK_INT(world_stats(&world).shards, 3);
+    AF_CHECK_OK(af_tsm_drop_shard(world.engine, BUCKET, 2, &world.err), world.err);
+    AF_CHECK_INT(world_stats(&world).shards, 2);
+    AF_CHECK_INT(af_path_kind(world_path(&world, BUCKET_DIR "/autogen/2")), AF_PATH_NONE);
+    AF_CHECK_INT(af_path_kind(world_path(&world, BUCKET_DIR "/autogen/2.dropped")), AF_PATH_NONE);
+    world_check(&world, "m", "m 0 v=1i\nm 1 v=4i\nm 7200000000000 v=3i\n");
+    world_reopen(&world);
+    world_check(&world, "m", "m 0 v=1i\nm 1 v=4i\nm 7200000000000 v=3i\n");
+    world_put(&world, "m v=6i 3600000000002\n");
+    AF_CHECK_INT(world_stats(&world).shards, 3);
+    AF_CHECK_INT(af_path_kind(world_path(&world, BUCKET_DIR "/autogen/2")), AF_PATH_NONE); /* ids are not used twice */
+    world_flush(&world);
+    AF_CHECK_INT(af_path_kind(world_path(&world, BUCKET_DIR "/autogen/4")), AF_PATH_DIR);
+    world_check(&world, "m", "m 0 v=1i\nm 1 v=4i\nm 3600000000002 v=6i\nm 7200000000000 v=3i\n");
+    world_close(&world);
+}
+
 /* A reader that has a view reads on when the shard is dropped under it. */
 AF_TEST(readers_outlive_expiry)
 {

@@ -15,6 +15,7 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define SHARD_COLD_NS (INT64_C(4) * 3600 * SECOND_NS) /* as InfluxDB: then all of a shard becomes one generation */
+#define WHATEVER_AGE INT64_MAX /* as a time that it is */
 #define EXPIRE_EVERY_NS (INT64_C(30) * 60 * SECOND_NS)
 #define LOOK_EVERY_NS (INT64_C(60) * SECOND_NS)
 
@@ -219,16 +220,16 @@ static enum af_status move_away(const struct af_shard *shard, struct af_error *e
     return status;
 }
 
-/* If it is past the retention, its directory to another name, which takes no room, and out of the tables. A shard that cannot be moved
- * stays and is tried again. A compaction that is at work there finds its directory gone, and the shard dropped. */
+/* If it is past the retention (or WHATEVER_AGE), its directory to another name, which takes no room, and out of the tables. A shard that
+ * cannot be moved stays and is tried again. A compaction that is at work there finds its directory gone, and the shard dropped. */
 static enum af_status take_away(struct af_tsm *engine, struct af_shard *shard, int64_t now_ns, bool *out_gone, struct af_error *err)
 {
     *out_gone = false;
     af_mutex_lock(&engine->lock);
-    bool is_over = is_over_locked(shard, now_ns);
-    shard->is_dropped = shard->is_dropped || is_over;
+    bool goes = now_ns == WHATEVER_AGE ? !shard->is_dropped : is_over_locked(shard, now_ns);
+    shard->is_dropped = shard->is_dropped || goes;
     af_mutex_unlock(&engine->lock);
-    if (!is_over)
+    if (!goes)
         return AF_OK;
     enum af_status status = move_away(shard, err);
     *out_gone = status == AF_OK || af_path_kind(shard->dir) != AF_PATH_DIR; /* moved, if not durably */
@@ -242,14 +243,14 @@ static enum af_status take_away(struct af_tsm *engine, struct af_shard *shard, i
 }
 
 /* The shards that went, in front; the first failure is returned after all were tried. */
-static enum af_status take_all_away(struct af_tsm *engine, struct af_shard **shards, size_t *count, struct af_error *err)
+static enum af_status take_all_away(struct af_tsm *engine, struct af_shard **shards, size_t *count, int64_t now_ns, struct af_error *err)
 {
     enum af_status first = AF_OK;
     size_t gone = 0;
     for (size_t i = 0; i < *count; i++) {
         struct af_error why = { 0 };
         bool is_gone_now;
-        enum af_status status = take_away(engine, shards[i], core_now_ns(engine), &is_gone_now, &why);
+        enum af_status status = take_away(engine, shards[i], now_ns, &is_gone_now, &why);
         if (status != AF_OK && first == AF_OK)
             first = af_fail(err, status, "%s", why.message);
         if (is_gone_now)
@@ -261,10 +262,10 @@ static enum af_status take_all_away(struct af_tsm *engine, struct af_shard **sha
     return first;
 }
 
-static void remove_shard_dir(struct af_tsm *engine, const struct af_shard *shard)
+static void remove_shard_dir(struct af_tsm *engine, const struct af_shard *shard, bool was_asked)
 {
     char *away = away_path(shard);
-    af_tsm_say(engine, "shard %" PRIu64 " is past the retention of its bucket: removed", shard->id);
+    af_tsm_say(engine, "shard %" PRIu64 " %s: removed", shard->id, was_asked ? "was dropped" : "is past the retention of its bucket");
     if (away == NULL || af_dir_remove(away, NULL) != AF_OK)
         af_tsm_say(engine, "%s.dropped could not be removed and is left for the next start", shard->dir);
     af_free(away);
@@ -273,14 +274,29 @@ static void remove_shard_dir(struct af_tsm *engine, const struct af_shard *shard
 /* The room first: on a full disk there may be none for the lists of shards before. A list that still has a shard without a directory is no
  * harm, it is empty then. The log may hold points of the shards, of other types than a shard of the same time could have after the
  * retention is changed. */
-static enum af_status clear_up(struct af_tsm *engine, struct af_shard *const *gone, size_t count, struct af_error *err)
+static enum af_status clear_up(struct af_tsm *engine, struct af_shard *const *gone, size_t count, bool was_asked, struct af_error *err)
 {
     enum af_status status = AF_OK;
     for (size_t i = 0; i < count; i++)
-        remove_shard_dir(engine, gone[i]);
+        remove_shard_dir(engine, gone[i], was_asked);
     for (size_t i = 0; i < count && status == AF_OK; i++)
         status = core_manifest_save(engine, gone[i]->bucket, err);
     return status == AF_OK && count > 0 ? af_tsm_flush(engine, err) : status;
+}
+
+/* These shards, which are referenced by the list. Under engine->flush no flush makes a directory that is on its way out. */
+static enum af_status drop_shards(struct af_tsm *engine, struct af_shard **shards, size_t count, int64_t now_ns, struct af_error *err)
+{
+    struct af_error why = { 0 };
+    struct af_error later = { 0 };
+    af_mutex_lock(&engine->flush);
+    enum af_status status = take_all_away(engine, shards, &count, now_ns, &why);
+    af_mutex_unlock(&engine->flush);
+    if (core_is_sync_failure(&why))
+        af_tsm_set_read_only(engine, &why);
+    enum af_status cleared = clear_up(engine, shards, count, now_ns == WHATEVER_AGE, &later);
+    unref_all(shards, count);
+    return status != AF_OK ? core_settle(engine, status, &why, err) : core_settle(engine, cleared, &later, err);
 }
 
 enum af_status af_tsm_expire(struct af_tsm *engine, struct af_error *err)
@@ -288,20 +304,22 @@ enum af_status af_tsm_expire(struct af_tsm *engine, struct af_error *err)
     struct af_arena arena;
     struct af_shard **shards = NULL;
     size_t count = 0;
-    struct af_error why = { 0 };
-    struct af_error later = { 0 };
     af_arena_init(&arena, SIZE_MAX);
-    af_mutex_lock(&engine->flush);
-    enum af_status status = af_shard_list(engine, NULL, &arena, &shards, &count, &why);
+    enum af_status status = af_shard_list(engine, NULL, &arena, &shards, &count, err);
     if (status == AF_OK)
-        status = take_all_away(engine, shards, &count, &why);
-    af_mutex_unlock(&engine->flush);
-    if (core_is_sync_failure(&why))
-        af_tsm_set_read_only(engine, &why);
-    enum af_status cleared = clear_up(engine, shards, count, &later);
-    unref_all(shards, count);
+        status = drop_shards(engine, shards, count, core_now_ns(engine), err);
     af_arena_done(&arena);
-    return status != AF_OK ? core_settle(engine, status, &why, err) : core_settle(engine, cleared, &later, err);
+    return status;
+}
+
+enum af_status af_tsm_drop_shard(struct af_tsm *engine, uint64_t bucket, uint64_t id, struct af_error *err)
+{
+    af_mutex_lock(&engine->lock);
+    struct af_shard *shard = core_shard_by_id_locked(engine, id);
+    if (shard != NULL)
+        shard = shard->bucket->settings.id == bucket ? af_shard_ref(shard) : NULL;
+    af_mutex_unlock(&engine->lock);
+    return shard != NULL ? drop_shards(engine, &shard, 1, WHATEVER_AGE, err) : AF_OK;
 }
 
 /* --- threads --------------------------------------------------------------------------------------------------------------- */

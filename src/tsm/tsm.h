@@ -129,6 +129,9 @@ AF_MUST_CHECK enum af_status af_tsm_compact(struct af_tsm *engine, bool full, bo
  * AF_ECANCELED: *cancel became true; every shard is as good as before. */
 AF_MUST_CHECK enum af_status af_tsm_compact_built(struct af_tsm *engine, const bool *cancel, struct af_error *err);
 AF_MUST_CHECK enum af_status af_tsm_expire(struct af_tsm *engine, struct af_error *err);  /* drop shards past their retention */
+/* A shard and all its points, those too that are acknowledged while it goes. Erase its time before: a crash on the way brings back what is
+ * in the log alone. None of this id in the bucket: fine. */
+AF_MUST_CHECK enum af_status af_tsm_drop_shard(struct af_tsm *engine, uint64_t bucket, uint64_t shard, struct af_error *err);
 /* A real write and fsync of the log, for readiness. */
 AF_MUST_CHECK enum af_status af_tsm_probe(struct af_tsm *engine, struct af_error *err);
 

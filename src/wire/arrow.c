@@ -2,16 +2,18 @@
  * arrow.c - an Arrow IPC stream: one schema, a record batch for each table, the end (https://arrow.apache.org/docs/format/Columnar.html).
  *
  *     message   ff ff ff ff | int32 bytes of metadata | metadata, padded to 8 | body
- *     stream    schema message, record batch messages ..., ff ff ff ff 00 00 00 00
+ *     stream    schema message, (dictionary messages, record batch message) ..., ff ff ff ff 00 00 00 00
  *
- * Columns: name and tags of the key as text, then the table's. The schema is that of the first table; later tables may lack columns of it
- * (they are null) but have no others.
+ * Columns: name and tags of the key, then the table's. The schema is that of the first table; later tables may lack columns of it
+ * (they are null) but have no others. A part of the key is one text for all of a table: a dictionary of that text alone, which is sent anew
+ * when it is another one, and codes of 0.
  */
 #include "wire/flatbuffer.h"
 #include "wire/wire_int.h"
 
-enum { VERSION_5 = 4, HEADER_SCHEMA = 1, HEADER_BATCH = 3, TYPE_INT = 2, TYPE_FLOAT = 3, TYPE_UTF8 = 5, TYPE_BOOL = 6, TYPE_TIMESTAMP = 10,
-       UNIT_NS = 3, PRECISION_DOUBLE = 2, PAD = 8 };
+enum { VERSION_5 = 4, HEADER_SCHEMA = 1, HEADER_DICTIONARY = 2, HEADER_BATCH = 3,
+       TYPE_INT = 2, TYPE_FLOAT = 3, TYPE_UTF8 = 5, TYPE_BOOL = 6, TYPE_TIMESTAMP = 10,
+       UNIT_NS = 3, PRECISION_DOUBLE = 2, PAD = 8, CODE_BITS = 32 };
 
 static void nothing(struct af_wire *wire)
 {
@@ -63,9 +65,22 @@ static size_t put_type(struct fb *fb, enum af_type type, unsigned *out_kind)
     return fb_table_end(fb);
 }
 
-static size_t put_field(struct fb *fb, const struct af_field *field)
+static size_t put_encoding(struct fb *fb, size_t id)
+{
+    fb_table(fb);
+    fb_slot(fb, 0, CODE_BITS, 4);
+    fb_slot(fb, 1, true, 1);
+    size_t codes = fb_table_end(fb);
+    fb_table(fb);
+    fb_slot(fb, 0, id, 8);
+    fb_slot_ref(fb, 1, codes);
+    return fb_table_end(fb);
+}
+
+static size_t put_field(struct fb *fb, const struct af_field *field, bool is_key, size_t id)
 {
     unsigned kind;
+    size_t encoding = is_key ? put_encoding(fb, id) : 0;
     size_t name = fb_string(fb, af_slice_of(field->name));
     size_t type = put_type(fb, field->type, &kind);
     size_t children = fb_offsets(fb, NULL, 0);
@@ -73,6 +88,8 @@ static size_t put_field(struct fb *fb, const struct af_field *field)
     fb_slot_ref(fb, 0, name);
     fb_slot_ref(fb, 3, type);
     fb_slot_ref(fb, 5, children);
+    if (is_key)
+        fb_slot_ref(fb, 4, encoding);
     fb_slot(fb, 1, 1, 1);
     fb_slot(fb, 2, kind, 1);
     return fb_table_end(fb);
@@ -87,7 +104,7 @@ static enum af_status put_schema(struct af_wire *wire, struct af_error *err)
         return af_fail_nomem(err, "an answer");
     fb_init(&fb, &wire->arrow.arena);
     for (size_t i = 0; i < schema->field_count; i++)
-        fields[i] = put_field(&fb, &schema->fields[i]);
+        fields[i] = put_field(&fb, &schema->fields[i], i < wire->arrow.key_count, i);
     size_t list = fb_offsets(&fb, fields, schema->field_count);
     fb_table(&fb);
     fb_slot_ref(&fb, 1, list);
@@ -104,7 +121,12 @@ static enum af_status make_schema(struct af_wire *wire, const struct af_table *t
     size_t tag_count = wire_tags_of(table->key, &tags), at = 0;
     struct af_field *fields = af_arena_zero(&wire->arrow.arena, 1 + tag_count + from->field_count, sizeof *fields);
     struct af_schema *schema = af_arena_zero(&wire->arrow.arena, 1, sizeof *schema);
-    bool fits = fields != NULL && schema != NULL;
+    wire->arrow.key_count = tag_count + (wire_name_of(table->key).len != 0);
+    wire->arrow.values = af_arena_zero(&wire->arrow.arena, wire->arrow.key_count + 1, sizeof *wire->arrow.values);
+    wire->arrow.is_sent = af_arena_zero(&wire->arrow.arena, wire->arrow.key_count + 1, sizeof *wire->arrow.is_sent);
+    bool fits = fields != NULL && schema != NULL && wire->arrow.values != NULL && wire->arrow.is_sent != NULL;
+    for (size_t i = 0; fits && i < wire->arrow.key_count; i++)
+        af_buf_init(&wire->arrow.values[i], INT32_MAX);
     if (fits && wire_name_of(table->key).len != 0)
         fields[at++] = (struct af_field){ .name = "name", .type = AF_TYPE_STRING };
     for (size_t i = 0; fits && i < tag_count; i++, at++)
@@ -127,6 +149,13 @@ struct body {
     int64_t *nodes, *buffers; /* length, nulls; offset, length */
     size_t node_words, buffer_words;
 };
+
+static bool begin_body(struct body *body, size_t fields, struct af_arena *arena)
+{
+    body->nodes = af_arena_zero(arena, fields + 1, 2 * sizeof *body->nodes);
+    body->buffers = af_arena_zero(arena, fields + 1, 6 * sizeof *body->buffers);
+    return body->nodes != NULL && body->buffers != NULL;
+}
 
 static void add_buffer(struct body *body, const void *bytes, size_t len)
 {
@@ -205,34 +234,41 @@ static void add_column(struct body *body, const struct af_column *column, size_t
         add_buffer(body, column->i64 + first, count * 8);
 }
 
-static void add_constant(struct body *body, struct af_slice text, size_t count, struct af_arena *arena)
+/* --- tables --------------------------------------------------------------------------------------------------------------------------- */
+
+/* A part of the key, by its place among the schema's; false: the table has no such part. */
+static bool key_part(const struct af_wire *wire, const struct af_table *table, size_t place, struct af_slice *out)
 {
-    body->nodes[body->node_words++] = (int64_t)count;
-    body->nodes[body->node_words++] = 0;
-    add_buffer(body, NULL, 0);
-    add_text(body, NULL, text, 0, count, arena);
+    const struct af_key_part *tags;
+    const char *name = wire->arrow.schema->fields[place].name;
+    size_t tag_count = wire_tags_of(table->key, &tags);
+    for (size_t i = 0; i < tag_count; i++) {
+        *out = tags[i].value.text;
+        if (af_slice_is(tags[i].name, name) && tags[i].value.type == AF_TYPE_STRING)
+            return true;
+    }
+    *out = wire_name_of(table->key);
+    return place == 0 && out->len != 0 && strcmp(name, "name") == 0;
 }
 
-/* --- tables --------------------------------------------------------------------------------------------------------------------------- */
+/* Codes: there is one text. */
+static void add_key(struct body *body, bool has_it, size_t count, struct af_arena *arena)
+{
+    void *zeros = af_arena_zero(arena, count + 1, CODE_BITS / 8);
+    body->nodes[body->node_words++] = (int64_t)count;
+    body->nodes[body->node_words++] = has_it ? 0 : (int64_t)count;
+    if (zeros == NULL) {
+        body->bytes.failed = true;
+        return;
+    }
+    add_buffer(body, zeros, has_it ? 0 : (count + 7) / 8);
+    add_buffer(body, zeros, count * CODE_BITS / 8);
+}
 
 static enum af_status add_field(struct body *body, const struct af_table *table, const struct af_field *field, size_t first, size_t count,
                                 size_t *used, struct af_arena *arena, struct af_error *err)
 {
-    const struct af_key_part *tags;
-    size_t tag_count = wire_tags_of(table->key, &tags);
     size_t at = af_schema_find(table->rows->schema, af_slice_of(field->name));
-    for (size_t i = 0; i < tag_count; i++) {
-        if (af_slice_is(tags[i].name, field->name) && tags[i].value.type == AF_TYPE_STRING && at == SIZE_MAX) {
-            (*used)++;
-            add_constant(body, tags[i].value.text, count, arena);
-            return AF_OK;
-        }
-    }
-    if (at == SIZE_MAX && strcmp(field->name, "name") == 0 && wire_name_of(table->key).len != 0) {
-        (*used)++;
-        add_constant(body, wire_name_of(table->key), count, arena);
-        return AF_OK;
-    }
     if (at == SIZE_MAX || table->rows->columns[at].type == AF_TYPE_NULL) {
         *used += at != SIZE_MAX;
         add_nulls(body, field->type, count, arena);
@@ -254,11 +290,15 @@ static enum af_status add_fields(struct af_wire *wire, struct body *body, const 
     const struct af_key_part *tags;
     const struct af_schema *schema = wire->arrow.schema;
     size_t used = 0, all = table->rows->schema->field_count + wire_tags_of(table->key, &tags) + (wire_name_of(table->key).len != 0);
-    body->nodes = af_arena_zero(arena, schema->field_count + 1, 2 * sizeof *body->nodes);
-    body->buffers = af_arena_zero(arena, schema->field_count + 1, 6 * sizeof *body->buffers);
-    if (body->nodes == NULL || body->buffers == NULL)
+    struct af_slice ignored;
+    if (!begin_body(body, schema->field_count, arena))
         return af_fail_nomem(err, "an answer");
-    for (size_t i = 0; i < schema->field_count; i++)
+    for (size_t i = 0; i < wire->arrow.key_count; i++) {
+        bool has_it = key_part(wire, table, i, &ignored);
+        add_key(body, has_it, count, arena);
+        used += has_it;
+    }
+    for (size_t i = wire->arrow.key_count; i < schema->field_count; i++)
         AF_TRY(add_field(body, table, &schema->fields[i], first, count, &used, arena, err));
     if (used != all)
         return af_fail(err, AF_EINVAL,
@@ -266,33 +306,85 @@ static enum af_status add_fields(struct af_wire *wire, struct body *body, const 
     return af_buf_check(&body->bytes, "a record batch", err);
 }
 
+static size_t put_body(struct fb *fb, const struct body *body, size_t count)
+{
+    size_t buffers = fb_structs(fb, body->buffers, body->buffer_words, 2);
+    size_t nodes = fb_structs(fb, body->nodes, body->node_words, 2);
+    fb_table(fb);
+    fb_slot(fb, 0, count, 8);
+    fb_slot_ref(fb, 1, nodes);
+    fb_slot_ref(fb, 2, buffers);
+    return fb_table_end(fb);
+}
+
 static void put_batch(struct af_wire *wire, const struct body *body, size_t count, struct af_arena *arena)
 {
     struct fb fb;
     fb_init(&fb, arena);
-    size_t buffers = fb_structs(&fb, body->buffers, body->buffer_words, 2);
-    size_t nodes = fb_structs(&fb, body->nodes, body->node_words, 2);
-    fb_table(&fb);
-    fb_slot(&fb, 0, count, 8);
-    fb_slot_ref(&fb, 1, nodes);
-    fb_slot_ref(&fb, 2, buffers);
-    put_message(wire, &fb, fb_table_end(&fb), HEADER_BATCH, body->bytes.len);
+    put_message(wire, &fb, put_body(&fb, body, count), HEADER_BATCH, body->bytes.len);
     af_buf_append_slice(wire->out, af_buf_slice(&body->bytes));
+}
+
+static enum af_status put_dictionary(struct af_wire *wire, size_t id, struct af_slice text, struct af_arena *arena, struct af_error *err)
+{
+    struct fb fb;
+    struct body body = { 0 };
+    if (!begin_body(&body, 1, arena))
+        return af_fail_nomem(err, "an answer");
+    af_buf_init(&body.bytes, SIZE_MAX / 2);
+    body.nodes[body.node_words++] = 1;
+    body.nodes[body.node_words++] = 0;
+    add_buffer(&body, NULL, 0);
+    add_text(&body, NULL, text, 0, 1, arena);
+    fb_init(&fb, arena);
+    size_t data = put_body(&fb, &body, 1);
+    fb_table(&fb);
+    fb_slot(&fb, 0, id, 8);
+    fb_slot_ref(&fb, 1, data);
+    put_message(wire, &fb, fb_table_end(&fb), HEADER_DICTIONARY, body.bytes.len);
+    af_buf_append_slice(wire->out, af_buf_slice(&body.bytes));
+    enum af_status status = af_buf_check(&body.bytes, "a dictionary", err);
+    af_buf_done(&body.bytes);
+    return status;
+}
+
+/* Those that changed. One that a table has not is null there, but a reader wants its dictionary. */
+static enum af_status put_dictionaries(struct af_wire *wire, const struct af_table *table, struct af_arena *arena, struct af_error *err)
+{
+    for (size_t i = 0; i < wire->arrow.key_count; i++) {
+        struct af_slice text;
+        struct af_buf *last = &wire->arrow.values[i];
+        if (!key_part(wire, table, i, &text))
+            text = af_buf_slice(last);
+        if (wire->arrow.is_sent[i] && af_slice_eq(text, af_buf_slice(last)))
+            continue;
+        wire->arrow.is_sent[i] = true;
+        af_buf_clear(last);
+        af_buf_append_slice(last, text);
+        AF_TRY(af_buf_check(last, "a dictionary", err));
+        AF_TRY(put_dictionary(wire, i, text, arena, err));
+    }
+    return AF_OK;
+}
+
+static enum af_status put_table(struct af_wire *wire, struct body *body, const struct af_table *table, size_t first, size_t count,
+                                struct af_arena *arena, struct af_error *err)
+{
+    if (wire->arrow.schema == NULL)
+        AF_TRY(make_schema(wire, table, err));
+    AF_TRY(add_fields(wire, body, table, first, count, arena, err));
+    AF_TRY(put_dictionaries(wire, table, arena, err));
+    put_batch(wire, body, count, arena);
+    return wire->is_failed ? af_fail_nomem(err, "an answer") : AF_OK;
 }
 
 static enum af_status arrow_rows(struct af_wire *wire, const struct af_table *table, size_t first, size_t count, struct af_error *err)
 {
     struct af_arena arena;
     struct body body = { 0 };
-    enum af_status status = wire->arrow.schema == NULL ? make_schema(wire, table, err) : AF_OK;
     af_arena_init(&arena, SIZE_MAX / 2);
     af_buf_init(&body.bytes, SIZE_MAX / 2);
-    if (status == AF_OK)
-        status = add_fields(wire, &body, table, first, count, &arena, err);
-    if (status == AF_OK)
-        put_batch(wire, &body, count, &arena);
-    if (status == AF_OK && wire->is_failed)
-        status = af_fail_nomem(err, "an answer");
+    enum af_status status = put_table(wire, &body, table, first, count, &arena, err);
     af_buf_done(&body.bytes);
     af_arena_done(&arena);
     return status;

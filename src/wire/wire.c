@@ -43,8 +43,11 @@ void af_wire_free(struct af_wire *wire)
 {
     if (wire == NULL)
         return;
-    if (wire->options.format == AF_WIRE_ARROW)
+    if (wire->options.format == AF_WIRE_ARROW) {
+        for (size_t i = 0; wire->arrow.values != NULL && i < wire->arrow.key_count; i++)
+            af_buf_done(&wire->arrow.values[i]);
         af_arena_done(&wire->arrow.arena);
+    }
     af_arena_done(&wire->arena);
     af_free(wire);
 }

@@ -56,6 +56,9 @@ struct af_wire {
         struct {
             struct af_arena arena;       /* of the answer: the schema of the stream */
             const struct af_schema *schema;
+            size_t key_count;            /* its first fields: name and tags */
+            struct af_buf *values;       /* the dictionary of each, one value, as last sent */
+            bool *is_sent;
         } arrow;
     };
 };

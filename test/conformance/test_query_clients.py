@@ -430,11 +430,14 @@ class Arrow(lib.Case):
             self.assertEqual(p.returncode, 0, p.stderr)
             table = pyarrow.ipc.open_stream(io.BytesIO(p.stdout)).read_all()
             table.validate(full=True)
+            self.assertEqual([str(f.type) for f in table.schema][:2], 2 * ["dictionary<values=string, indices=int32, ordered=0>"])
             self.assertEqual(re.sub("dictionary<.*?>", "string", str(table.schema)).splitlines()[:5],
                              ["name: string", "host: string", "time: timestamp[ns, tz=UTC]", "mw: double", "n: int64"])
             self.assertEqual(table.num_rows, 36)
             self.assertEqual(table.slice(13, 1).to_pylist()[0]["mw"], 2.5)
             self.assertEqual(table.column("host").to_pylist()[13], "c")
+            self.assertEqual(table.to_pandas()["host"].astype(str).iloc[13], "c")
+            self.assertEqual({v for v in table.column("name").to_pylist()}, {"plant"})
             self.assertEqual(table.column("time").cast(pyarrow.int64()).to_pylist()[13], (T0 + 10) * 10**9)
 
 

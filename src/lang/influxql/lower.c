@@ -150,7 +150,11 @@ static enum af_status build_branches(struct lowering *lo, const struct scope *sc
 /* fill(number) fills nulls that are there as well, of names. */
 static enum af_status fill_nulls(struct lowering *lo, const struct scope *scope, const struct af_expr **value, struct af_error *err)
 {
-    struct af_value number = lower_fill_value(scope->query->select, (*value)->type);
+    const struct af_ql_expr *asked = scope->query->select->fill_value;
+    enum af_type type = (*value)->type;
+    if (type == AF_TYPE_NULL && asked != NULL) /* a name that is nowhere */
+        type = asked->kind == AF_QL_NUMBER ? AF_TYPE_F64 : AF_TYPE_I64;
+    struct af_value number = lower_fill_value(scope->query->select, type);
     if (scope->fill != AF_QL_FILL_NUMBER || number.type == AF_TYPE_NULL)
         return AF_OK;
     const struct af_expr *instead = af_expr_literal(lo->arena, number);

@@ -229,7 +229,20 @@ static enum af_status build_pair(struct lowering *lo, const struct bindings *bin
     return is_compare(op) || a_bool ? falsehood(lo, out, err) : literal(lo, af_value_none(), out, err);
 }
 
-/* a AND b AND c AND d as and(and(a, b), and(c, d)): chains are long, and whoever takes the expression goes down its depth. */
+enum af_status lower_join(struct lowering *lo, enum af_fn fn, const struct af_expr **items, size_t count, const struct af_expr **out,
+                          struct af_error *err)
+{
+    while (count > 1) {
+        for (size_t i = 0; i < count / 2; i++)
+            AF_TRY(lower_fn(lo, fn, items[2 * i], items[2 * i + 1], &items[i], err));
+        if (count % 2 != 0)
+            items[count / 2] = items[count - 1];
+        count = (count + 1) / 2;
+    }
+    *out = items[0];
+    return AF_OK;
+}
+
 static enum af_status build_chain(struct lowering *lo, const struct bindings *bindings, struct af_ql_expr *expr, const struct af_expr **out,
                                   struct af_error *err)
 {
@@ -241,15 +254,7 @@ static enum af_status build_chain(struct lowering *lo, const struct bindings *bi
         return lower_nomem(lo, err);
     for (size_t i = 0; i < count; i++)
         AF_TRY(lower_condition(lo, bindings, parts[i], &items[i], err));
-    while (count > 1) {
-        for (size_t i = 0; i < count / 2; i++)
-            AF_TRY(lower_fn(lo, fn_of(expr->op), items[2 * i], items[2 * i + 1], &items[i], err));
-        if (count % 2 != 0)
-            items[count / 2] = items[count - 1];
-        count = (count + 1) / 2;
-    }
-    *out = items[0];
-    return AF_OK;
+    return lower_join(lo, fn_of(expr->op), items, count, out, err);
 }
 
 static enum af_status build_binary(struct lowering *lo, const struct bindings *bindings, struct af_ql_expr *expr,

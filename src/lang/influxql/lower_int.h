@@ -288,6 +288,10 @@ AF_MUST_CHECK enum af_status lower_cast(struct lowering *lo, const struct af_exp
                                         const struct af_expr **out, struct af_error *err);
 AF_MUST_CHECK enum af_status lower_fn(struct lowering *lo, enum af_fn fn, const struct af_expr *a, const struct af_expr *b,
                                       const struct af_expr **out, struct af_error *err);
+/* a AND b AND c AND d as and(and(a, b), and(c, d)): chains are long, and whoever takes the expression goes down its depth. One item at
+ * least; they are overwritten. */
+AF_MUST_CHECK enum af_status lower_join(struct lowering *lo, enum af_fn fn, const struct af_expr **items, size_t count,
+                                        const struct af_expr **out, struct af_error *err);
 /* MAP to these columns, or `in` as it is if they are its columns in order. */
 AF_MUST_CHECK enum af_status lower_map(struct lowering *lo, const struct af_node *in, const struct af_expr *const *exprs,
                                        const char *const *names, size_t count, const struct af_node **out, struct af_error *err);

@@ -157,17 +157,17 @@ static enum af_status filter_scan(struct lowering *lo, const struct scan_draft *
 static enum af_status filter_present(struct lowering *lo, const struct scan_draft *draft, const struct af_node *in,
                                      const struct af_node **out, struct af_error *err)
 {
-    const struct af_expr *all_null = NULL, *filter;
+    const struct af_expr *all_null, *filter;
+    const struct af_expr **nulls = af_arena_zero(lo->arena, draft->wanted_count + 1, sizeof *nulls);
+    if (nulls == NULL)
+        return lower_nomem(lo, err);
     for (size_t i = 0; i < draft->wanted_count; i++) {
-        const struct af_expr *column = af_expr_column(lo->arena, &in->schema, 1 + i), *is_null;
+        const struct af_expr *column = af_expr_column(lo->arena, &in->schema, 1 + i);
         if (column == NULL)
             return lower_nomem(lo, err);
-        AF_TRY(lower_fn(lo, AF_FN_IS_NULL, column, NULL, &is_null, err));
-        if (all_null == NULL)
-            all_null = is_null;
-        else
-            AF_TRY(lower_fn(lo, AF_FN_AND, all_null, is_null, &all_null, err));
+        AF_TRY(lower_fn(lo, AF_FN_IS_NULL, column, NULL, &nulls[i], err));
     }
+    AF_TRY(lower_join(lo, AF_FN_AND, nulls, draft->wanted_count, &all_null, err));
     AF_TRY(lower_fn(lo, AF_FN_NOT, all_null, NULL, &filter, err));
     return af_plan_filter(lo->plan, in, filter, out, err);
 }
