@@ -2,6 +2,7 @@
 #include "base/calendar.h"
 #include "base/json_escape.h"
 #include "base/limits.h"
+#include "platform/platform.h"
 #include "server/server_int.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,6 +59,12 @@ static void fail_v2(struct af_request *r, const char *code, const char *words)
     af_buf_append_char(&r->answer->body, '}');
 }
 
+static void fail_platform(struct af_request *r, int http_status, const char *words)
+{
+    r->answer->content_type = "application/json";
+    af_platform_refuse(&r->answer->body, http_status, NULL, words);
+}
+
 static void fail(struct af_request *r, int http_status, const char *code, const char *fmt, va_list args)
 {
     va_list again;
@@ -71,6 +78,8 @@ static void fail(struct af_request *r, int http_status, const char *code, const 
     r->answer->status = http_status;
     if (r->api == AF_API_V1)
         fail_v1(r, words != NULL ? words : "no memory");
+    else if (r->api == AF_API_PLATFORM)
+        fail_platform(r, http_status, words != NULL ? words : "no memory");
     else
         fail_v2(r, code, words != NULL ? words : "no memory");
 }

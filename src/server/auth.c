@@ -4,7 +4,7 @@
  *     Authorization: Token T | Bearer T   a token; `Token user:password` too, as 2.x clients of a 1.8 say it
  *     Authorization: Basic                user and password, or a token in the password's place
  *     x-api-key: T                        a token
- *     ?u=&p=                              user and password, on 1.x paths only: InfluxDB 2.x knows them nowhere else
+ *     ?u=&p=                              user and password, not on 2.x paths: InfluxDB 2.x does not know them there
  *     Cookie: influxdb-oss-session=K      a session that /api/v2/signin made
  *
  * The first that is there counts, also when it is wrong. Sessions live in memory only, as hashes-to-be-guessed of 256 random bits.

@@ -114,6 +114,14 @@ struct core_subscriptions_seen {
 void core_subscriptions_see(struct af_server *server, struct core_subscriptions_seen *out);
 /* These points are durable in the bucket: sent on if somebody subscribed to it. Copies; never waits. */
 void core_subscriptions_offer(struct af_server *server, uint64_t bucket, const struct af_points *points);
+/* The same, points that are lines already, times in nanoseconds. */
+void core_subscriptions_offer_lines(struct af_server *server, uint64_t bucket, struct af_slice lines, size_t count);
+
+/* --- forward.c --------------------------------------------------------------------------------------------------------------- */
+
+/* `inner` with what is written through it offered to subscriptions. It owns `inner`, which is closed on failure too. */
+AF_MUST_CHECK enum af_status core_forward_open(struct af_server *server, uint64_t bucket, struct af_store *inner, struct af_store **out,
+                                               struct af_error *err);
 
 /* --- stats.c ----------------------------------------------------------------------------------------------------------------- */
 

@@ -11,7 +11,7 @@
 static const struct af_route *const tables[] = {
     af_routes_ops, af_routes_v1_write, af_routes_v1_query, af_routes_v1_prom, af_routes_v2_write, af_routes_v2_delete,
     af_routes_v2_query, af_routes_v2_setup, af_routes_v2_orgs, af_routes_v2_buckets,
-    af_routes_v2_tokens, af_routes_v2_users, af_routes_v2_dbrps, af_routes_v2_misc, af_routes_v2_backup,
+    af_routes_v2_tokens, af_routes_v2_users, af_routes_v2_dbrps, af_routes_v2_misc, af_routes_v2_backup, af_routes_platform,
 };
 
 static size_t segment_len(const char *text)
@@ -62,7 +62,7 @@ enum af_api af_route_api(const char *path)
     for (size_t i = 0; i < sizeof v1 / sizeof v1[0]; i++)
         if (strcmp(path, v1[i]) == 0)
             return AF_API_V1;
-    return AF_API_V2;
+    return strncmp(path, "/query/", 7) == 0 || strcmp(path, "/openapi.json") == 0 ? AF_API_PLATFORM : AF_API_V2;
 }
 
 const struct af_route *af_route_find(const char *method, const char *path, struct af_slice args[4], bool *out_has_path)

@@ -32,6 +32,7 @@ enum request_class core_class_of(const char *path)
     } known[] = {
         { "/write", CLASS_WRITE }, { "/api/v2/write", CLASS_WRITE }, { "/query", CLASS_QUERY }, { "/api/v2/query", CLASS_QUERY },
         { "/ping", CLASS_OPS }, { "/health", CLASS_OPS }, { "/ready", CLASS_OPS }, { "/metrics", CLASS_OPS }, { "/version", CLASS_OPS },
+        { "/query/flux", CLASS_QUERY }, { "/query/influxql", CLASS_QUERY },
         { "/status", CLASS_OPS }, { "/debug/vars", CLASS_OPS }, { "/api/v1/prom/write", CLASS_WRITE }, { "/api/v1/prom/read", CLASS_QUERY },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -109,7 +110,8 @@ static void refuse_path(struct af_request *r, bool has_path)
     char methods[METHODS_BYTES];
     if (!has_path) {
         enum af_api api = r->api;
-        r->api = AF_API_V2; /* 1.x answers in plain text, which clients cannot take apart */
+        if (r->api == AF_API_V1)
+            r->api = AF_API_V2; /* 1.x answers in plain text, which clients cannot take apart */
         af_answer_fail(r, 404, "path not found");
         r->api = api;
         return;
@@ -217,7 +219,9 @@ static void on_refused(void *ctx, const struct af_serve_request *http, struct af
     r.api = af_route_api(http->path);
     add_headers(&r);
     if (answer->status == 413)
-        af_answer_fail(&r, 413, "%s", r.api == AF_API_V1 ? "Request Entity Too Large" : "unable to read data: points batch is too large");
+        af_answer_fail(&r, 413, "%s", r.api == AF_API_V1         ? "Request Entity Too Large"
+                                      : r.api == AF_API_PLATFORM ? "the body is too large"
+                                                                 : "unable to read data: points batch is too large");
     else
         af_answer_fail(&r, answer->status, "the server has too many request bodies in memory, or is shutting down; try again");
 }

@@ -11,7 +11,7 @@
 #include "server/server.h"
 
 /* Which generation's words an answer has. */
-enum af_api { AF_API_V1, AF_API_V2, AF_API_OPS };
+enum af_api { AF_API_V1, AF_API_V2, AF_API_OPS, AF_API_PLATFORM };
 
 struct af_request {
     struct af_server *server;
@@ -39,7 +39,7 @@ struct af_route {
 extern const struct af_route af_routes_ops[], af_routes_v1_write[], af_routes_v1_query[], af_routes_v1_prom[], af_routes_v2_write[],
     af_routes_v2_delete[], af_routes_v2_query[], af_routes_v2_setup[], af_routes_v2_orgs[], af_routes_v2_buckets[], af_routes_v2_tokens[],
     af_routes_v2_users[], af_routes_v2_dbrps[],
-    af_routes_v2_misc[], af_routes_v2_backup[];
+    af_routes_v2_misc[], af_routes_v2_backup[], af_routes_platform[];
 
 /* --- credentials (auth.c) ---------------------------------------------------------------------------------------------------- */
 
@@ -54,7 +54,8 @@ const char *af_request_session(const struct af_request *request);
 
 /* --- answers (answer.c) ------------------------------------------------------------------------------------------------------ */
 
-/* In the words of request->api: 1.x {"error":"..."}\n with X-Influxdb-Error, 2.x {"code","message"} with X-Platform-Error-Code. Status and
+/* In the words of request->api: 1.x {"error":"..."}\n with X-Influxdb-Error, the platform's {"error":{"code","message" ...}}, 2.x
+ * {"code","message"} with X-Platform-Error-Code. Status and
  * code of 2.x from the table in answer.c: 400 invalid, 401 unauthorized, 403 forbidden, 404 not found, 405 method not allowed, 413
  * request too large, 422 unprocessable entity or conflict, 429 too many requests, 500 internal error, 503 unavailable. */
 void af_answer_fail(struct af_request *request, int http_status, const char *fmt, ...) AF_PRINTF(3, 4);

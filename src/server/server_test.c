@@ -686,6 +686,8 @@ AF_TEST(server_v1_words)
     (void)post(w, "/write?db=db", t, "bad\nm v=NaN 4");
     SAID(w, 400, "{\"error\":\"unable to parse 'bad': missing fields\\nunable to parse 'm v=NaN 4': invalid number\"}\n");
     AF_CHECK_STR(w->answer.influx_error, "unable to parse 'bad': missing fields unable to parse 'm v=NaN 4': invalid number");
+    (void)post(w, "/write?db=db", t, "  \tbad \n   m v=NaN 4");
+    SAID(w, 400, "{\"error\":\"unable to parse 'bad ': invalid field format\\nunable to parse 'm v=NaN 4': invalid number\"}\n");
     (void)post(w, "/write?db=db", t, "m,t=a v=5i 5\nm,t=a v=1 6\nm,t=b v=6i 7\nbad");
     SAID(w, 400, "{\"error\":\"partial write: field type conflict: input field \\\"v\\\" on measurement \\\"m\\\" is type integer, "
                  "already exists as "
@@ -985,6 +987,69 @@ static void has(struct world *w, int line, const char *text, const char *part)
 }
 #define HAS(w, text, part) has(w, __LINE__, text, part)
 
+/* Whom nobody made is not told of, until somebody makes him. */
+AF_TEST(server_users_of_1x)
+{
+    struct world *w = open_world();
+    HAS(w, "SHOW USERS", "\"values\":[[\"reader\",false],[\"writer\",false],[\"nobody\",false]]}");
+    HAS(w, "CREATE USER admin WITH PASSWORD 'x'", "\"error\":\"user already exists\"");
+    HAS(w, "CREATE USER admin WITH PASSWORD 'told to nobody' WITH ALL PRIVILEGES", "[{\"statement_id\":0}]");
+    HAS(w, "CREATE USER admin WITH PASSWORD 'another' WITH ALL PRIVILEGES", "\"error\":\"user already exists\"");
+    HAS(w, "SHOW USERS", "[[\"admin\",true],[\"reader\",false],");
+    AF_CHECK_INT(post(w, "/query?u=admin&p=told+to+nobody&q=SHOW+USERS", NULL, ""), 200);
+    AF_CHECK_INT(post(w, "/query?u=admin&p=another&q=SHOW+USERS", NULL, ""), 401);
+    HAS(w, "REVOKE READ ON db FROM reader", "[{\"statement_id\":0}]");
+    HAS(w, "SHOW GRANTS FOR reader", "\"values\":[[\"db\",\"NO PRIVILEGES\"]]");
+    AF_CHECK_INT(post(w, "/query?u=reader&p=readers-word&db=db&q=SHOW+SERIES", NULL, ""), 403);
+    HAS(w, "REVOKE WRITE ON other FROM nobody", "[{\"statement_id\":0}]");
+    HAS(w, "SHOW GRANTS FOR nobody", "\"values\":[[\"other\",\"NO PRIVILEGES\"]]");
+    close_world(w);
+}
+
+AF_TEST(server_default_policy_is_not_taken_over)
+{
+    struct world *w = open_world();
+    HAS(w, "CREATE RETENTION POLICY p ON db DURATION 1d REPLICATION 1", "[{\"statement_id\":0}]");
+    HAS(w, "CREATE RETENTION POLICY p ON db DURATION 1d REPLICATION 1 DEFAULT", "retention policy conflicts with an existing policy");
+    HAS(w, "CREATE RETENTION POLICY p ON db DURATION 2d REPLICATION 1 DEFAULT", "retention policy already exists");
+    HAS(w, "ALTER RETENTION POLICY p ON db DEFAULT", "[{\"statement_id\":0}]");
+    HAS(w, "CREATE RETENTION POLICY p ON db DURATION 1d REPLICATION 1 DEFAULT", "[{\"statement_id\":0}]");
+    close_world(w);
+}
+
+static void refused(struct world *w, const char *accept, int status, const char *type, const char *body)
+{
+    char header[200];
+    snprintf(header, sizeof header, "Accept: %s", accept);
+    AF_CHECK_INT(ask(w, "GET", "/query?q=SELECT&db=db", w->operator_token, AF_SLICE_LIT(""), header), status);
+    if (strcmp(w->answer.content_type, type) != 0 || strcmp(af_buf_cstr(&w->answer.body), body) != 0)
+        af_test_failed(__FILE__, __LINE__, "%s: %s %s", accept, w->answer.content_type, af_buf_cstr(&w->answer.body));
+}
+
+AF_TEST(server_refuses_queries_in_the_asked_format)
+{
+#define WORDS "error parsing query: found EOF, expected identifier, string, number, bool at line 1, char 8"
+#define AS_JSON "{\"error\":\"" WORDS "\"}\n"
+#define AS_CSV "error\n\"" WORDS "\"\n"
+    struct world *w = open_world();
+    refused(w, "application/csv", 400, "application/csv", AS_CSV);
+    refused(w, "text/csv", 400, "text/csv", AS_CSV);
+    refused(w, "TEXT/*", 400, "text/csv", AS_CSV);
+    refused(w, "application/x-msgpack", 400, "application/x-msgpack", "\x81\xa5" "error\xd9[" WORDS);
+    refused(w, "application/json, application/csv", 400, "application/json", AS_JSON);
+    refused(w, "application/json;q=0.5, application/csv", 400, "application/csv", AS_CSV);
+    refused(w, "application/csv;q=x, */*;q=0.1", 400, "application/json", AS_JSON);
+    refused(w, "image/png, application/*", 400, "application/json", AS_JSON);
+    refused(w, "image/png", 400, "application/json", AS_JSON);
+    AF_CHECK_STR(w->answer.influx_error, WORDS);
+    (void)ask(w, "GET", "/query?q=SHOW+USERS", w->reads, AF_SLICE_LIT(""), "Accept: text/csv");
+    AF_CHECK_INT(w->answer.status, 403);
+    AF_CHECK(strncmp(af_buf_cstr(&w->answer.body), "error\n\"error authorizing query: ", 30) == 0);
+    (void)ask(w, "GET", "/query?q=SHOW+USERS", "wrong-wrong-wrong", AF_SLICE_LIT(""), "Accept: text/csv"); /* before it is a query */
+    SAID(w, 401, "{\"error\":\"authorization failed\"}\n");
+    close_world(w);
+}
+
 AF_TEST(server_statistics)
 {
     struct world *w = open_world();
@@ -1025,11 +1090,26 @@ AF_TEST(server_shards)
     HAS(w, "SHOW SHARDS", want);
     HAS(w, "SHOW SHARD GROUPS", "{\"name\":\"shard groups\",\"columns\":[\"id\",\"database\",\"retention_policy\",\"start_time\","
                                 "\"end_time\",\"expiry_time\"],\"values\":[[");
+    snprintf(want, sizeof want, "\"error\":\"shard %llu: fields not supported in WHERE clause during deletion\"",
+             (unsigned long long)shards[0].id);
+    HAS(w, "DELETE FROM m WHERE v = 1", want);
+    HAS(w, "DROP SERIES WHERE v > 1", want);
+    HAS(w, "DELETE FROM nope WHERE v > 1", "[{\"statement_id\":0}]");
     snprintf(drop, sizeof drop, "DROP SHARD %llu", (unsigned long long)shards[0].id);
     AF_CHECK(strstr(query(w, w->all, "db", drop), "not authorized") != NULL);
     HAS(w, drop, "[{\"statement_id\":0}]");
     HAS(w, "DROP SHARD 999999", "[{\"statement_id\":0}]");
     HAS(w, "SELECT * FROM m", "\"values\":[[\"2020-01-15T00:00:00Z\",2]]");
+    AF_CHECK_OK(af_tsm_shards(w->house.engine, w->bucket, &w->arena, &shards, &count, &err), err);
+    AF_CHECK_INT(count, 1); /* the other is not listed either */
+    AF_CHECK_INT(post(w, "/write?db=db&precision=s", w->writes, "m v=\"of another type\" 1577836801"), 204);
+    HAS(w, "DELETE FROM m WHERE time < '2020-01-10T00:00:00Z'", "[{\"statement_id\":0}]"); /* an empty one is dropped too */
+    AF_CHECK_OK(af_tsm_shards(w->house.engine, w->bucket, &w->arena, &shards, &count, &err), err);
+    AF_CHECK_INT(count, 2);
+    snprintf(drop, sizeof drop, "DROP SHARD %llu", (unsigned long long)shards[0].id);
+    HAS(w, drop, "[{\"statement_id\":0}]");
+    AF_CHECK_OK(af_tsm_shards(w->house.engine, w->bucket, &w->arena, &shards, &count, &err), err);
+    AF_CHECK_INT(count, 1);
     close_world(w);
 }
 
@@ -1059,6 +1139,50 @@ AF_TEST(server_who_may_continuous_queries)
     AF_CHECK(strstr(query(w, w->reads, "none", "SHOW QUERIES"), "admin privilege") != NULL);
     AF_CHECK(strstr(query(w, w->reads, "db", "SHOW QUERIES"), "\"SHOW QUERIES\"") != NULL);
     AF_CHECK(strstr(query(w, w->all, "db", "KILL QUERY 1"), "admin privilege") != NULL);
+    close_world(w);
+}
+
+/* --- the platform's paths ---------------------------------------------------------------------------------------------------- */
+
+static void platform_says(struct world *w, int line, const char *token, const char *path, const char *body, int status, const char *part)
+{
+    int got = post(w, path, token, body);
+    if (got != status || strstr(af_buf_cstr(&w->answer.body), part) == NULL)
+        af_test_failed(__FILE__, line, "%s %s: %d %s", path, body, got, af_buf_cstr(&w->answer.body));
+}
+#define PLATFORM(w, token, path, body, status, part) platform_says(w, __LINE__, token, path, body, status, part)
+
+AF_TEST(server_platform_paths)
+{
+    static const char rows[] = "\"data\":[{\"_time\":\"1970-01-01T00:00:00.000000001Z\",\"f\":1,\"_measurement\":\"m\"}]";
+    static const char select[] = "{\"query\":\"SELECT f FROM m\",\"database\":\"db\"}";
+    struct world *w = open_world();
+    AF_CHECK_INT(post(w, "/write?db=db", w->all, "m f=1 1"), 204);
+    PLATFORM(w, w->reads, "/query/influxql", select, 200, rows);
+    PLATFORM(w, ":x-api-key: none", "/query/influxql", select, 401, "\"code\":\"UNAUTHORIZED\"");
+    PLATFORM(w, NULL, "/query/influxql", select, 401, "\"status_code\":401");
+    PLATFORM(w, NULL, "/query/influxql?u=reader&p=wrong", select, 401, "\"code\":\"UNAUTHORIZED\"");
+    PLATFORM(w, w->writes, "/query/influxql", select, 403, "\"code\":\"INFLUXDB_PERMISSION_ERROR\"");
+    PLATFORM(w, w->elsewhere, "/query/influxql", select, 403, "requires READ on db");
+    PLATFORM(w, w->elsewhere, "/query/influxql", "{\"query\":\"SELECT f FROM db..m\",\"database\":\"other\"}", 403, "READ on db");
+    PLATFORM(w, w->all, "/query/influxql", "{\"query\":\"SELECT f FROM m\"}", 400, "database name required");
+    PLATFORM(w, w->all, "/query/influxql", "{\"query\":\"SELECT f FROM m\",\"database\":\"none\"}", 404, "DATA_NOT_FOUND");
+    PLATFORM(w, w->operator_token, "/query/influxql", "{\"query\":\"DROP DATABASE db\"}", 403, "only reads");
+    PLATFORM(w, w->operator_token, "/query/influxql", "{\"query\":\"SELECT f INTO x FROM m\",\"database\":\"db\"}", 403, "only reads");
+    PLATFORM(w, w->reads, "/query/influxql", "{\"query\":\"SHOW DATABASES\"}", 200, "\"name\":\"db\"");
+    PLATFORM(w, w->reads, "/query/influxql", "[", 400, "INVALID_REQUEST");
+    PLATFORM(w, w->reads, "/query/flux", "{\"query\":\"buckets()\"}", 501, "/query/influxql");
+    PLATFORM(w, w->reads, "/query", "{\"question\":\"how much?\"}", 501, "\"code\":\"NOT_IMPLEMENTED\"");
+    PLATFORM(w, NULL, "/query", "{\"question\":\"how much?\"}", 401, "");
+    PLATFORM(w, w->reads, "/query", "{\"more\":1}", 400, "missing required parameter");
+    PLATFORM(w, w->reads, "/query?q=SHOW+DATABASES", "{\"question\":\"how much?\"}", 200, "\"results\"");
+    PLATFORM(w, w->reads, "/query/sql", "{}", 404, "\"code\":\"ENDPOINT_NOT_FOUND\"");
+    AF_CHECK_INT(ask(w, "GET", "/query/flux", w->reads, AF_SLICE_LIT(""), NULL), 405);
+    AF_CHECK(strstr(af_buf_cstr(&w->answer.body), "METHOD_NOT_ALLOWED") != NULL);
+    AF_CHECK_INT(ask(w, "GET", "/openapi.json", NULL, AF_SLICE_LIT(""), NULL), 200);
+    AF_CHECK_INT(ask(w, "HEAD", "/openapi.json", NULL, AF_SLICE_LIT(""), NULL), 200);
+    AF_CHECK_INT(ask(w, "OPTIONS", "/query/flux", NULL, AF_SLICE_LIT(""), "Origin: http://elsewhere.example"), 204);
+    PLATFORM(w, w->reads, "/query/influxql", select, 200, rows); /* nothing was dropped */
     close_world(w);
 }
 

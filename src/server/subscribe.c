@@ -1,7 +1,7 @@
 /*
  * subscribe.c - subscriptions: what is written to a retention policy is sent on, after it is durable here, to other servers' /write.
  *
- *     write.c --> queue, bounded --> one thread --> POST destination/write?db=..&rp=..  (line protocol, nanoseconds)
+ *     write.c, forward.c --> queue, bounded --> one thread --> POST destination/write?db=..&rp=..  (line protocol, nanoseconds)
  *
  * Nobody waits for it, and nothing is sent twice: what finds the queue full, or a destination that does not take it, is dropped and
  * counted, as in InfluxDB. A destination that failed is left alone for a second, so that one that is gone does not hold up the others.
@@ -273,6 +273,27 @@ static bool enqueue(struct core_subscriptions *subs, struct message *message)
     return fits;
 }
 
+static bool offer(struct core_subscriptions *subs, uint64_t bucket, struct af_slice lines, size_t count)
+{
+    struct message *message = lines.len <= QUEUE_BYTES_MAX ? af_alloc(sizeof *message + lines.len) : NULL;
+    if (message == NULL)
+        return false;
+    *message = (struct message){ .bucket = bucket, .len = lines.len, .points = count };
+    if (lines.len != 0)
+        memcpy(message->lines, lines.ptr, lines.len);
+    if (enqueue(subs, message))
+        return true;
+    af_free(message);
+    return false;
+}
+
+void core_subscriptions_offer_lines(struct af_server *server, uint64_t bucket, struct af_slice lines, size_t count)
+{
+    struct core_subscriptions *subs = server->subscriptions;
+    if (subs != NULL && is_wanted(subs, bucket) && !offer(subs, bucket, lines, count))
+        atomic_fetch_add(&server->subscription_dropped, count);
+}
+
 void core_subscriptions_offer(struct af_server *server, uint64_t bucket, const struct af_points *points)
 {
     struct core_subscriptions *subs = server->subscriptions;
@@ -280,19 +301,10 @@ void core_subscriptions_offer(struct af_server *server, uint64_t bucket, const s
     if (subs == NULL || !is_wanted(subs, bucket))
         return;
     af_lp_text_init(&text);
-    struct message *message = NULL;
-    if (af_lp_encode(points, AF_PRECISION_NS, &text, 1, NULL) == AF_OK && text.bytes.len <= QUEUE_BYTES_MAX)
-        message = af_alloc(sizeof *message + text.bytes.len);
-    if (message != NULL) {
-        *message = (struct message){ .bucket = bucket, .len = text.bytes.len, .points = text.line_count };
-        if (text.bytes.len != 0)
-            memcpy(message->lines, text.bytes.ptr, text.bytes.len);
-    }
+    bool is_text = af_lp_encode(points, AF_PRECISION_NS, &text, 1, NULL) == AF_OK;
+    if (!is_text || !offer(subs, bucket, af_buf_slice(&text.bytes), text.line_count))
+        atomic_fetch_add(&server->subscription_dropped, points->row_count);
     af_lp_text_done(&text);
-    if (message != NULL && enqueue(subs, message))
-        return;
-    af_free(message);
-    atomic_fetch_add(&server->subscription_dropped, points->row_count);
 }
 
 static enum af_status start_thread(struct core_subscriptions *subs, struct af_error *err)

@@ -25,7 +25,7 @@ static void start_side(struct world *w, struct side *side)
     const char *token;
     struct af_house_options options = { .engine = { .dir = side->dir } };
     AF_CHECK_OK(af_house_open(&options, &side->house, &err), err);
-    struct af_server_options server = { .house = &side->house, .no_auth = true };
+    struct af_server_options server = { .house = &side->house, .no_auth = true, .no_continuous = true };
     AF_CHECK_OK(af_server_start(&server, &w->arena, &token, &side->server, &err), err);
 }
 
@@ -122,6 +122,13 @@ AF_TEST(subscriptions_send_what_is_written)
     put(w, "m,t=a v=2 2\nm,t=b v=3 3\n");
     AF_CHECK(arrives(w, "[[2000000000,\"a\",2],[3000000000,\"b\",3]]"));
     AF_CHECK_INT(w->from.server->subscription_points, 2);
+    (void)ask(w, &w->from, "SELECT sum(v) AS v INTO m FROM m");
+    AF_CHECK(arrives(w, "[[0,null,6],[2000000000,"));
+    AF_CHECK_INT(w->from.server->subscription_points, 3);
+    (void)ask(w, &w->from, "CREATE CONTINUOUS QUERY q ON db BEGIN SELECT max(v) AS v INTO m FROM m WHERE t = 'b' GROUP BY time(1m) END");
+    core_continuous_run(w->from.server, 60 * AF_NS_PER_S);
+    AF_CHECK(arrives(w, "[[0,null,3],[2000000000,"));
+    AF_CHECK_INT(w->from.server->subscription_points, 4);
     stop_side(&w->from);
     start_side(w, &w->from); /* kept, and going on */
     settle(w, 1);

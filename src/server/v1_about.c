@@ -170,6 +170,8 @@ static enum af_status erase_shard(struct v1_run *run, const struct af_meta_bucke
     enum af_status status = af_store_erase(store, &scan, err);
     af_store_close(store);
     if (status == AF_OK)
+        status = af_tsm_drop_shard(run->request->house->engine, bucket->id, shard->id, err);
+    if (status == AF_OK)
         af_audit(run->request, "shard dropped", "%llu of %s", (unsigned long long)shard->id, bucket->name);
     return status;
 }

@@ -1,4 +1,5 @@
 /* v1_host.c - what the query room asks of the server: stores behind databases and policies, and statements that are not about points. */
+#include "server/core.h"
 #include "server/v1_query.h"
 
 /* --- stores ------------------------------------------------------------------------------------------------------------------------- */
@@ -29,7 +30,9 @@ static enum af_status host_open(void *ctx, const char *database, const char *pol
     AF_TRY(status);
     if (!may_bucket(run, &bucket, is_write))
         return af_fail(err, AF_EDENIED, "not authorized to %s \"%s\"", is_write ? "write to" : "read", bucket.name);
-    return af_tsm_store_open(run->request->house->engine, bucket.id, bucket.name, true, out, err);
+    struct af_server *server = run->request->server;
+    AF_TRY(af_tsm_store_open(run->request->house->engine, bucket.id, bucket.name, true, out, err));
+    return is_write && server->subscriptions != NULL ? core_forward_open(server, bucket.id, *out, out, err) : AF_OK;
 }
 
 /* Those that the asker may read (or write to: DELETE asks for all of them beforehand). */

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/numbers.h"
 #include "os/clock.h"
+#include "platform/platform.h"
 #include "server/core.h"
 
 /* --- the form of the answer --------------------------------------------------------------------------------------------------------- */
@@ -252,8 +253,20 @@ void v1_query_run(struct v1_run *run)
         answer(r, query, type);
 }
 
+/* POST /query with a JSON body that has a `question` is the platform's; 1.x never sends one. */
+static bool is_question(struct af_request *r)
+{
+    struct af_slice body;
+    return strcmp(r->http->method, "POST") == 0 && af_serve_form(r->http, "q") == NULL &&
+           af_serve_body(r->http, &body, NULL) == AF_OK && af_platform_is_question(body);
+}
+
 static void handle_query(struct af_request *r)
 {
+    if (is_question(r)) {
+        platform_question(r);
+        return;
+    }
     struct v1_run *run = af_arena_zero(r->arena, 1, sizeof *run); /* as long as the answer */
     if (run == NULL) {
         v1_refuse(r, 503, "no memory for a query");

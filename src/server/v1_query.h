@@ -26,6 +26,8 @@ void v1_refuse(struct af_request *r, int http_status, const char *words);
 
 /* The run's text, database, policy and organisation are known: the answer is made. The run lives as long as the answer. */
 void v1_query_run(struct v1_run *run);
+/* What the platform's paths say to a question (platform.c). */
+void platform_question(struct af_request *r);
 /* The request for as long as its answer: a handler's own is gone while pieces are still pulled. NULL without memory. */
 struct af_request *v1_keep_request(struct af_request *r);
 
