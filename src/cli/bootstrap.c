@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     af_http_init();
     const char *name = argc > 1 ? argv[1] : getenv("_HANDLER");
     if (name == NULL) {
-        (void)fputs("bootstrap: the handler setting of the function is its name: loader, query or monitor\n", stderr);
+        (void)fputs("bootstrap: the handler setting of the function is its name: loader, monitor or query\n", stderr);
         return AF_EXIT_USAGE;
     }
     struct af_error err;

@@ -132,7 +132,7 @@ static enum af_status bury(struct build *b, const struct af_ingest_block *block,
             k++;
         struct af_sink_reject reject = { .row = block->lines != NULL ? block->lines[row] : block->first_row + row, .is_line = true,
                                          .reason = verdict->dropped_reasons[k], .raw = af_lp_text_line(lines, i) };
-        AF_TRY(af_sink_reject(b->m->sink, b->m->unit, &reject, err));
+        AF_TRY(af_sink_reject(b->m->sink, b->m->spine.unit, &reject, err));
     }
     return AF_OK;
 }
@@ -218,10 +218,10 @@ static enum af_status apply(struct build *b, struct scratch *s, const struct af_
 static enum af_status deliver(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
 {
     struct migration *m = ctx;
-    AF_TRY(migration_begin_block(m, block, err));
+    AF_TRY(af_load_begin_block(&m->spine, block, err));
     if (block->points != NULL)
         AF_TRY(apply(m->build, scratch, block, err));
-    migration_end_block(m, block);
+    af_load_end_block(&m->spine, block);
     return AF_OK;
 }
 

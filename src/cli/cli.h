@@ -55,6 +55,11 @@ struct af_cli {
     /* AWS */
     const char *profile, *region, *endpoint_url, *wait_status, *dimensions, *statistic;
     uint64_t every_ms;
+    bool once;
+    /* a fleet: migrate --queue */
+    const char *queue, *run, *status_of, *dead_letter_queue;
+    uint64_t attempts, idle_ms, visibility_ms;
+    bool work;
     /* everywhere */
     const char *config;
     bool json, quiet, verbose, help, version;
@@ -158,6 +163,7 @@ AF_MUST_CHECK enum af_status af_cli_run_verify(struct af_cli *cli, const struct 
 int af_cli_list_datasets(void);
 int af_cli_migrate(struct af_cli *cli);
 int af_cli_retry(struct af_cli *cli); /* migrate --retry-dead-letters */
+int af_cli_fleet(struct af_cli *cli); /* migrate --queue, --work, --status */
 int af_cli_write(struct af_cli *cli);
 int af_cli_convert(struct af_cli *cli);
 int af_cli_verify(struct af_cli *cli);

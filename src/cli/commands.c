@@ -10,7 +10,8 @@ const struct af_cli_command af_cli_commands[] = {
     { "migrate", "SOURCE... --to TARGET", "move Parquet, ONS CSV or line protocol into InfluxDB or a directory and prove it arrived",
       "to create shard-duration " TARGET SOURCES "verify force-flux resume dry-run report workers lanes memory rate batch-lines "
       "batch-bytes dead-letters "
-      "retry-dead-letters state no-spool spool-bytes patience retry-budget " COMMON,
+      "retry-dead-letters state no-spool spool-bytes patience retry-budget "
+      "queue work run status dead-letter-queue attempts idle visibility " COMMON,
       "SOURCE is a file, a directory (read recursively), a quoted glob, a FIFO, an object or prefix of S3 (s3://bucket/prefix; docs/"
       "s3.md), "
       "or - for standard input: line protocol, or a table if "
@@ -21,7 +22,10 @@ const struct af_cli_command af_cli_commands[] = {
       "stopped; doing a part twice is harmless, because the same point overwrites itself.\n\nWith --retry-dead-letters, refused "
       "lines are sent "
       "once more and rejected rows go through the mapping once more (with --mapping or --dataset, through that one). What is refused "
-      "again is in the new dead letters; the old files are renamed to *.retried.\n\nFor example:\n"
+      "again is in the new dead letters; the old files are renamed to *.retried.\n\nMany machines share one migration with a queue of SQS "
+      "(docs/fleet.md): --queue with SOURCE in S3 makes a message of every object, --queue with --work loads what the messages name, in as "
+      "many processes as you like, and --status sums up the journal that --run names. Exit status of --status: 0 all done, 3 done but "
+      "something was refused or failed, 5 not done yet.\n\nFor example:\n"
       "afluxo migrate curva_carga_ho/ --to http://localhost:8086 --org ons-energy --create --verify",
       af_cli_migrate },
     { "convert", "SOURCE... [-o FILE]", "print sources as line protocol, without a server",
@@ -115,10 +119,13 @@ const struct af_cli_command af_cli_commands[] = {
       "ten messages and leaves them there, though each counts as received once more.\n\nFor example:\n"
       "afluxo aws influxdb CreateDbInstance - --wait AVAILABLE < instance.json",
       af_cli_aws },
-    { "lambda", "loader", "be a function of AWS Lambda, on the custom runtime", "help",
-      "Takes invocations from AWS_LAMBDA_RUNTIME_API. loader: the objects of an event of S3, SQS, SNS or EventBridge go into InfluxDB; "
-      "it is "
-      "configured by its environment (docs/lambda.md). function.zip, which make lambda builds, is the same in one static file.",
+    { "lambda", "loader|monitor|query|scaler [--once [EVENT]]", "be a function of AWS Lambda, on the custom runtime", "once " COMMON,
+      "Takes invocations from AWS_LAMBDA_RUNTIME_API. loader: the objects of an event of S3, SQS, SNS or EventBridge go into InfluxDB. "
+      "monitor: connects, writes a point and reads it back, measures that and publishes it. query: the platform's direct queries "
+      "behind API Gateway. scaler: the size of an instance follows its load. All are configured by their environment (docs/lambda.md). "
+      "function.zip, which make lambda builds, is the same in one static file.\n\nWith --once, outside of Lambda: one event, from the "
+      "file EVENT (- is standard input), and its answer on standard output.\n\nFor example:\n"
+      "INFLUXDB_URL=http://localhost:8086 INFLUXDB_TOKEN=... afluxo lambda monitor --once",
       af_cli_lambda },
     { "completion", "bash|zsh|fish", "print a completion script for a shell", "help", NULL, af_cli_completion },
     { "man", "", "print the manual page (roff)", "help", NULL, af_cli_man },

@@ -1,46 +1,13 @@
 /*
  * migrate.c - sources -> mapping -> line protocol -> sink -> store, with a journal; and `write`, the same for line protocol.
  *
- *     worker: map, encode into lanes (parallel)      turn: rejects, put to the sink (in order)      sink: settles units -> journal
- *
- * Into a directory of ours the points go as they are: build.c.
+ * The spine (load/load.h) maps, encodes and puts; the units that it settles go to the journal. Into a directory of ours the points go as
+ * they are: build.c. Many machines over a queue: fleet.c.
  */
-#include "base/alloc.h"
 #include "cli/migrate.h"
 #include <inttypes.h>
 
-/* --- the stage ----------------------------------------------------------------------------------------------------------- */
-
-static void lanes_free(void *ctx, void *scratch)
-{
-    struct migration *m = ctx;
-    struct af_lp_text *lanes = scratch;
-    for (uint32_t i = 0; i < m->lanes; i++)
-        af_lp_text_done(&lanes[i]);
-    af_free(lanes);
-}
-
-static void *lanes_new(void *ctx)
-{
-    struct migration *m = ctx;
-    struct af_lp_text *lanes = af_alloc_zero(m->lanes, sizeof *lanes);
-    for (uint32_t i = 0; lanes != NULL && i < m->lanes; i++)
-        af_lp_text_init(&lanes[i]);
-    return lanes;
-}
-
-static enum af_status encode(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
-{
-    struct migration *m = ctx;
-    struct af_lp_text *lanes = scratch;
-    for (uint32_t i = 0; i < m->lanes; i++)
-        af_lp_text_clear(&lanes[i]);
-    AF_TRY(af_lp_encode(block->points, m->precision, lanes, m->lanes, err));
-    for (uint32_t i = 0; block->lines != NULL && i < m->lanes; i++)
-        for (size_t line = 0; line < lanes[i].line_count; line++)
-            lanes[i].rows[line] = (uint32_t)(block->lines[lanes[i].rows[line]] - block->first_row);
-    return AF_OK;
-}
+/* --- units ---------------------------------------------------------------------------------------------------------------- */
 
 /* unit_id = source << 32 | part */
 static void settled(void *ctx, uint64_t unit_id)
@@ -53,66 +20,24 @@ static void settled(void *ctx, uint64_t unit_id)
     af_journal_settle(m->journal, &m->sources.list.items[source], part, flag);
 }
 
-static void end_unit(struct migration *m, enum af_journal_flag flag)
-{
-    if (m->unit == NULL)
-        return;
-    if (flag != AF_JOURNAL_MORE)
-        atomic_store(&m->last_parts[m->unit_id >> 32], (uint64_t)flag << 32 | ((uint32_t)m->unit_id + 1));
-    if (m->build != NULL)
-        build_unit_ended(m->build, m->unit);
-    else
-        af_sink_unit_end(m->sink, m->unit);
-    m->unit = NULL;
-}
-
-static enum af_status begin_unit(struct migration *m, const struct af_ingest_block *block, struct af_error *err)
-{
-    end_unit(m, AF_JOURNAL_MORE);
-    m->unit_id = (uint64_t)block->source << 32 | block->part;
-    return af_sink_unit_begin(m->sink, m->unit_id, m->sources.list.items[block->source].path, block->part, settled, m,
-                              &m->unit, err);
-}
-
-static enum af_status put_rejects(struct migration *m, const struct af_ingest_block *block, struct af_error *err)
-{
-    if (m->has_bad) {
-        struct af_sink_reject lost = { .row = m->bad.first_row, .reason = m->bad.reason };
-        m->has_bad = false;
-        AF_TRY(af_sink_reject(m->sink, m->unit, &lost, err));
-    }
-    for (size_t i = 0; i < block->rejects.count; i++) {
-        const struct af_map_reject *r = &block->rejects.items[i];
-        struct af_sink_reject reject = { .row = r->row == SIZE_MAX ? r->file_row : block->first_row + r->row,
-                                         .column = r->column, .reason = r->reason, .raw = r->raw };
-        AF_TRY(af_sink_reject(m->sink, m->unit, &reject, err));
-    }
-    return AF_OK;
-}
-
-enum af_status migration_begin_block(struct migration *m, const struct af_ingest_block *block, struct af_error *err)
-{
-    if (block->unit_begins)
-        AF_TRY(begin_unit(m, block, err));
-    return put_rejects(m, block, err);
-}
-
-void migration_end_block(struct migration *m, const struct af_ingest_block *block)
-{
-    if (block->source_ends)
-        end_unit(m, block->source_is_bad ? AF_JOURNAL_BAD : AF_JOURNAL_LAST);
-}
-
-static enum af_status deliver(void *ctx, void *scratch, const struct af_ingest_block *block, struct af_error *err)
+static void note_last(void *ctx, uint64_t unit_id, bool is_bad)
 {
     struct migration *m = ctx;
-    const struct af_lp_text *lanes = scratch;
-    AF_TRY(migration_begin_block(m, block, err));
-    for (uint32_t i = 0; block->points != NULL && i < m->lanes; i++)
-        if (lanes[i].line_count != 0)
-            AF_TRY(af_sink_put(m->sink, m->unit, i, &lanes[i], block->first_row, err));
-    migration_end_block(m, block);
-    return AF_OK;
+    uint64_t flag = is_bad ? AF_JOURNAL_BAD : AF_JOURNAL_LAST;
+    atomic_store(&m->last_parts[unit_id >> 32], flag << 32 | ((uint32_t)unit_id + 1));
+}
+
+/* Its points are not in files yet. */
+static void end_of_build(void *ctx, struct af_sink_unit *unit)
+{
+    struct migration *m = ctx;
+    build_unit_ended(m->build, unit);
+}
+
+static void set_spine(struct migration *m)
+{
+    m->spine = (struct af_load_spine){ .sink = m->sink, .sources = &m->sources.list, .lanes = m->lanes, .precision = m->precision,
+                                       .settled = settled, .last = note_last, .end = m->build != NULL ? end_of_build : NULL, .ctx = m };
 }
 
 /* --- what the run tells --------------------------------------------------------------------------------------------------- */
@@ -125,9 +50,7 @@ static void bad_source(void *ctx, const struct af_source *source, uint32_t part,
     af_cli_warn("%s", why->message);
     if (rows != 0)
         af_cli_warn("row group %u is left out: %" PRIu64 " rows; the rest of the file goes on", part, rows);
-    m->has_bad = true;
-    m->bad.first_row = first_row;
-    (void)snprintf(m->bad.reason, sizeof m->bad.reason, "%" PRIu64 " rows cannot be read: %s", rows, why->message);
+    af_load_bad_rows(&m->spine, first_row, rows, why);
 }
 
 static void mapped(void *ctx, const struct af_source *source, const struct af_map *map)
@@ -161,9 +84,8 @@ static void progress(void *ctx, const struct af_ingest_totals *now)
 
 static enum af_status transfer(struct migration *m, struct af_error *err)
 {
-    struct af_ingest_stage text = { .ctx = m, .scratch_new = lanes_new, .scratch_free = lanes_free, .work = encode,
-                                    .deliver = m->sink != NULL ? deliver : NULL };
-    struct af_ingest_stage stage = m->build != NULL ? build_stage(m) : text;
+    set_spine(m);
+    struct af_ingest_stage stage = m->build != NULL ? build_stage(m) : af_load_stage(&m->spine);
     m->progress = af_progress_new(m->cli, m->cli->dry_run ? "reading" : "migrating", "rows");
     enum af_status status = af_ingest_run(&m->sources.ingest, &stage, &m->totals, err);
     if (status == AF_OK && m->build != NULL)
@@ -236,6 +158,8 @@ int af_cli_list_datasets(void)
 
 int af_cli_migrate(struct af_cli *cli)
 {
+    if (cli->queue != NULL || cli->status_of != NULL || cli->work)
+        return af_cli_fleet(cli);
     return cli->retry_dead_letters ? af_cli_retry(cli) : run(cli);
 }
 

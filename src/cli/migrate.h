@@ -12,14 +12,10 @@
 #define AF_CLI_MIGRATE_H
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "load/load.h"
 #include <stdatomic.h>
 
 struct build; /* build.c */
-
-struct bad_part {
-    uint64_t first_row;
-    char reason[sizeof((struct af_error *)0)->message + 64];
-};
 
 struct migration {
     struct af_cli *cli;
@@ -37,12 +33,8 @@ struct migration {
     char run_id[AF_RUN_ID_BYTES];     /* a resumed run keeps that of the first */
     char letters[AF_PATH_BYTES_MAX + 128]; /* the dead letters' file of this run_id */
     uint64_t letters_before;          /* what the interrupted runs put there */
-    /* under the turn */
-    struct af_sink_unit *unit;
-    uint64_t unit_id;
+    struct af_load_spine spine;       /* under the turn */
     _Atomic uint64_t *last_parts;     /* by source: flag << 32 | part + 1 of its last unit, 0 until that is known */
-    bool has_bad;                     /* `bad` waits until its unit is open */
-    struct bad_part bad;              /* what bad_source said */
     bool was_resumed;
     uint64_t bad_before;              /* bad files of the part that an earlier run did */
     struct af_ingest_totals totals;
@@ -53,6 +45,9 @@ struct migration {
 
 /* `lanes` 0: as the command line says. */
 void migration_init(struct migration *m, struct af_cli *cli, uint32_t lanes);
+/* The target, which answers and (with --create) has its bucket; tried for a while. */
+AF_MUST_CHECK enum af_status migration_open_store(struct af_cli *cli, const char *default_bucket, struct af_store **out,
+                                                  struct af_error *err);
 /* Store and state directory, locked; then journal and sink as well. */
 AF_MUST_CHECK enum af_status migration_open_state(struct migration *m, struct af_error *err);
 AF_MUST_CHECK enum af_status migration_open_sink(struct migration *m, struct af_error *err);
@@ -60,12 +55,6 @@ AF_MUST_CHECK enum af_status migration_open_sink(struct migration *m, struct af_
 AF_MUST_CHECK enum af_status migration_open(struct migration *m, struct af_error *err);
 void migration_close(struct migration *m);
 void migration_stats(const struct migration *m, struct af_sink_stats *out); /* of whatever is written to */
-
-/* --- migrate.c: for the stages, in `deliver` -------------------------------------------------------------------------------- */
-
-/* Before a block's points: its unit, and rows that are no points. After them: the end of its file. */
-AF_MUST_CHECK enum af_status migration_begin_block(struct migration *m, const struct af_ingest_block *block, struct af_error *err);
-void migration_end_block(struct migration *m, const struct af_ingest_block *block);
 
 /* --- build.c ---------------------------------------------------------------------------------------------------------------- */
 

@@ -152,21 +152,12 @@ static enum af_status open_journal(struct migration *m, struct af_error *err)
     return AF_OK;
 }
 
-/* Half of the memory is the sink's: the blocks of each lane, one from the spool and one compressed. */
-static size_t fitting_batch_bytes(const struct migration *m)
-{
-    enum { BLOCKS = AF_SINK_QUEUE_BLOCKS + 4, BATCH_BYTES_MIN = 64 << 10 };
-    uint64_t memory = m->cli->memory != 0 ? m->cli->memory : AF_MEMORY_DEFAULT;
-    uint64_t fit = memory / 2 / BLOCKS / m->lanes;
-    return fit < BATCH_BYTES_MIN ? BATCH_BYTES_MIN : fit < AF_SINK_BATCH_BYTES ? (size_t)fit : AF_SINK_BATCH_BYTES;
-}
-
 enum af_status migration_open_sink(struct migration *m, struct af_error *err)
 {
     struct af_cli *cli = m->cli;
     char spool[AF_PATH_BYTES_MAX + 16];
     (void)snprintf(spool, sizeof spool, "%s/spool", m->state);
-    size_t batch_bytes = cli->batch_bytes != 0 ? (size_t)cli->batch_bytes : fitting_batch_bytes(m);
+    size_t batch_bytes = cli->batch_bytes != 0 ? (size_t)cli->batch_bytes : af_load_batch_bytes(cli->memory, m->lanes);
     struct af_sink_options options = {
         .lanes = is_build(m) ? 1 : m->lanes, .batch_lines = cli->batch_lines, .batch_bytes = batch_bytes, .lines_per_s = cli->rate,
         .precision_ns = af_precision_ns(m->precision), .batch_budget_ms = af_cli_ms(cli->retry_budget_ms),
@@ -198,17 +189,16 @@ void migration_init(struct migration *m, struct af_cli *cli, uint32_t lanes)
     make_run_id(m);
 }
 
-static enum af_status open_store(struct migration *m, struct af_error *err)
+enum af_status migration_open_store(struct af_cli *cli, const char *default_bucket, struct af_store **out, struct af_error *err)
 {
-    struct af_cli *cli = m->cli;
-    AF_TRY(af_cli_open_store(cli, cli->to, af_cli_default_bucket(cli, &m->sources), &m->store, err));
+    AF_TRY(af_cli_open_store(cli, cli->to, default_bucket, out, err));
     char version[64];
     struct af_cli_retry retry = { 0 };
     struct af_error why = { 0 };
     for (;;) {
-        enum af_status status = af_store_ping(m->store, version, sizeof version, &why);
+        enum af_status status = af_store_ping(*out, version, sizeof version, &why);
         if (status == AF_OK && cli->create)
-            status = af_store_create(m->store, &why);
+            status = af_store_create(*out, &why);
         if (status == AF_OK)
             return AF_OK;
         if (!af_cli_try_again(cli, &retry, &why)) {
@@ -220,7 +210,7 @@ static enum af_status open_store(struct migration *m, struct af_error *err)
 
 enum af_status migration_open_state(struct migration *m, struct af_error *err)
 {
-    AF_TRY(open_store(m, err));
+    AF_TRY(migration_open_store(m->cli, af_cli_default_bucket(m->cli, &m->sources), &m->store, err));
     AF_TRY(state_dir(m, err));
     AF_TRY(lock_state(m, err));
     return check_spool_owner(m, err);

@@ -8,81 +8,25 @@
 #include "load/load.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "os/thread.h"
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { LANES_DEFAULT = 2, LOOK_NS = 20000000, LETTER_BYTES_SHOWN = 8 << 20 };
+enum { LANES_DEFAULT = 2, LETTER_BYTES_SHOWN = 8 << 20 };
 
 struct load {
     const struct af_load_options *options;
     struct af_load_result *result;
     struct af_load_spine spine;
     char run_id[48];
-    /* the watch */
-    struct af_thread thread;
-    struct af_mutex lock;
-    struct af_cond cond;
-    bool is_over;          /* under lock: the watch may end */
-    bool flag;             /* through __atomic builtins: what everybody polls */
-    bool deadline_came;    /* through __atomic builtins */
+    struct af_load_watch watch;
+    bool own_flag;
+    bool *flag;            /* through __atomic builtins: what everybody polls */
     /* under the turn */
     bool has_bad;          /* `bad` is that of the first file that could not be read to its end */
     struct af_error bad;
     struct af_error last;  /* what bad_source said last */
+    bool store_failed;     /* the sink's failure, not the reader's */
 };
-
-/* --- the watch ----------------------------------------------------------------------------------------------------------- */
-
-static bool is_up(const bool *flag)
-{
-    return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED);
-}
-
-static int64_t next_look(const struct load *load, int64_t now_ns)
-{
-    const struct af_load_options *o = load->options;
-    int64_t look_ns = o->cancel != NULL ? now_ns + LOOK_NS : INT64_MAX;
-    return o->deadline_mono_ns != 0 && o->deadline_mono_ns < look_ns ? o->deadline_mono_ns : look_ns;
-}
-
-static void watch(void *ctx)
-{
-    struct load *load = ctx;
-    const struct af_load_options *o = load->options;
-    af_mutex_lock(&load->lock);
-    while (!load->is_over) {
-        int64_t now_ns = af_clock_mono_ns();
-        if (o->deadline_mono_ns != 0 && now_ns >= o->deadline_mono_ns)
-            __atomic_store_n(&load->deadline_came, true, __ATOMIC_RELAXED);
-        if (__atomic_load_n(&load->deadline_came, __ATOMIC_RELAXED) || is_up(o->cancel)) {
-            __atomic_store_n(&load->flag, true, __ATOMIC_RELAXED);
-            break;
-        }
-        (void)af_cond_wait_until(&load->cond, &load->lock, next_look(load, now_ns));
-    }
-    af_mutex_unlock(&load->lock);
-}
-
-static enum af_status watch_begin(struct load *load, struct af_error *err)
-{
-    af_mutex_init(&load->lock);
-    af_cond_init(&load->cond);
-    if (load->options->deadline_mono_ns == 0 && load->options->cancel == NULL)
-        return AF_OK;
-    return af_thread_start(&load->thread, "af-watch", watch, load, err);
-}
-
-static void watch_end(struct load *load)
-{
-    af_mutex_lock(&load->lock);
-    load->is_over = true;
-    af_cond_signal(&load->cond);
-    af_mutex_unlock(&load->lock);
-    af_thread_join(&load->thread);
-    af_cond_done(&load->cond);
-    af_mutex_done(&load->lock);
-}
 
 /* --- what ingest tells --------------------------------------------------------------------------------------------------- */
 
@@ -122,7 +66,9 @@ static enum af_status deliver(void *ctx, void *scratch, const struct af_ingest_b
         load->bad = load->last;
     }
     load->last.status = AF_OK;
-    return af_load_stage(spine).deliver(spine, scratch, block, err);
+    enum af_status status = af_load_stage(spine).deliver(spine, scratch, block, err);
+    load->store_failed = status != AF_OK && status != AF_ECANCELED;
+    return status;
 }
 
 /* --- the run ------------------------------------------------------------------------------------------------------------- */
@@ -142,7 +88,7 @@ static enum af_status open_sink(struct load *load, struct af_error *err)
     struct af_sink_options options = { .lanes = load->spine.lanes, .batch_lines = o->batch_lines,
                                        .batch_bytes = af_load_batch_bytes(o->memory_bytes, load->spine.lanes),
                                        .precision_ns = af_precision_ns(load->spine.precision), .batch_budget_ms = o->retry_budget_ms,
-                                       .dead_letters_dir = scratch_dir(load), .run_id = load->run_id, .cancel = &load->flag };
+                                       .dead_letters_dir = scratch_dir(load), .run_id = load->run_id, .cancel = load->flag };
     return af_sink_open(o->store, &options, &load->spine.sink, err);
 }
 
@@ -151,12 +97,14 @@ static enum af_status run(struct load *load, struct af_error *err)
     const struct af_load_options *o = load->options;
     struct af_ingest_options ingest = { .sources = o->sources, .map = o->map, .infer = o->infer, .override = o->override,
                                         .lp_unsigned = true, .now_ns = af_clock_now_ns(),
-                                        .workers = af_load_workers(o->workers, o->memory_bytes), .cancel = &load->flag,
+                                        .workers = af_load_workers(o->workers, o->memory_bytes), .cancel = load->flag,
                                         .bad_source = bad_source, .mapped = mapped, .ctx = load };
     struct af_ingest_stage stage = af_load_stage(&load->spine);
     stage.deliver = deliver;
     AF_TRY(af_ingest_run(&ingest, &stage, &load->result->totals, err));
-    AF_TRY(af_sink_finish(load->spine.sink, err));
+    enum af_status status = af_sink_finish(load->spine.sink, err);
+    load->store_failed = status != AF_OK && status != AF_ECANCELED;
+    AF_TRY(status);
     return load->has_bad ? af_fail(err, load->bad.status, "%s", load->bad.message) : AF_OK;
 }
 
@@ -188,7 +136,7 @@ static void sum_up(struct load *load, enum af_status status, const struct af_err
     r->bytes_sent = stats.bytes_sent;
     r->batches = stats.batches_written;
     r->retries = stats.retries;
-    r->store_failed = status != AF_OK && status != AF_ECANCELED && stats.last_error[0] != '\0';
+    r->store_failed = status != AF_OK && load->store_failed;
     const char *path = af_sink_dead_letters(load->spine.sink);
     if (status != AF_OK)
         (void)snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, why->message);
@@ -213,7 +161,7 @@ static enum af_status why_canceled(const struct load *load, enum af_status statu
     if (status != AF_ECANCELED)
         return status;
     return af_fail(err, AF_ECANCELED, "%s, after %" PRIu64 " points",
-                   __atomic_load_n(&load->deadline_came, __ATOMIC_RELAXED) ? "the deadline came" : "stopped on request",
+                   af_load_watch_came(&load->watch) ? "the deadline came" : "stopped on request",
                    load->result->points_written);
 }
 
@@ -226,12 +174,14 @@ enum af_status af_load_run(const struct af_load_options *options, struct af_load
     uint32_t lanes = options->lanes != 0 ? options->lanes : LANES_DEFAULT;
     load.spine = (struct af_load_spine){ .sources = options->sources, .precision = AF_PRECISION_NS, .ctx = &load,
                                          .lanes = lanes < AF_SINK_LANES_MAX ? lanes : AF_SINK_LANES_MAX };
+    load.flag = options->flag != NULL ? options->flag : &load.own_flag;
     enum af_status status = open_sink(&load, &why);
     if (status == AF_OK) {
-        status = watch_begin(&load, &why);
-        if (status == AF_OK)
+        status = af_load_watch_begin(&load.watch, options->deadline_mono_ns, options->cancel, load.flag, &why);
+        if (status == AF_OK) {
             status = run(&load, &why);
-        watch_end(&load);
+            af_load_watch_end(&load.watch);
+        }
         sum_up(&load, status, &why);
         status = why_canceled(&load, status, &why);
         const char *path = af_sink_dead_letters(load.spine.sink);

@@ -11,6 +11,7 @@
 #ifndef AF_LOAD_LOAD_H
 #define AF_LOAD_LOAD_H
 #include "ingest/ingest.h"
+#include "os/thread.h"
 #include "sink/sink.h"
 #include "store/store.h"
 
@@ -48,6 +49,24 @@ void af_load_bad_rows(struct af_load_spine *spine, uint64_t first_row, uint64_t 
 size_t af_load_batch_bytes(uint64_t memory_bytes, uint32_t lanes);  /* of a request */
 unsigned af_load_workers(uint64_t wanted, uint64_t memory_bytes);   /* wanted 0: as many as there are processors and memory for */
 
+/* --- the end of a time --------------------------------------------------------------------------------------------------- */
+
+/* *flag rises when `end_mono_ns` (0: never) comes or *cancel (may be NULL) is up, within some tens of milliseconds. */
+struct af_load_watch {
+    int64_t end_mono_ns;
+    const bool *cancel;
+    bool *flag;                         /* through __atomic builtins, as `came` is */
+    bool came;
+    bool is_over;                       /* under lock */
+    struct af_thread thread;
+    struct af_mutex lock;
+    struct af_cond cond;
+};
+AF_MUST_CHECK enum af_status af_load_watch_begin(struct af_load_watch *watch, int64_t end_mono_ns, const bool *cancel, bool *flag,
+                                                 struct af_error *err);
+void af_load_watch_end(struct af_load_watch *watch); /* once after a begin that succeeded */
+bool af_load_watch_came(const struct af_load_watch *watch); /* was it the time? */
+
 /* --- one load ------------------------------------------------------------------------------------------------------------ */
 
 struct af_load_options {
@@ -64,6 +83,9 @@ struct af_load_options {
     uint32_t retry_budget_ms;              /* a batch is tried this long; 0: 60,000 */
     int64_t deadline_mono_ns;              /* AF_ECANCELED when it comes, whatever was written stays written; 0: none */
     const bool *cancel;                    /* may be NULL */
+    /* Becomes true when deadline or *cancel end the load, for what the sources' own calls poll (af_s3_options.cancel); through __atomic
+     * builtins. May be NULL. */
+    bool *flag;
     /* The refused rows, once, if there are any: a file of JSON lines that is gone afterwards. A failure is that of the load. */
     enum af_status (*letters)(void *ctx, const char *path, uint64_t count, struct af_error *err);
     void *ctx;
@@ -71,7 +93,7 @@ struct af_load_options {
 struct af_load_result {
     struct af_ingest_totals totals;
     uint64_t points_written, values_written, rows_rejected /* rows and lines, for whatever reason */, bytes_sent, batches, retries;
-    bool store_failed;                     /* the load ended because the store did not take a batch */
+    bool store_failed;                     /* it was the store that ended the load: no fault of the source */
     char dataset[64];                      /* name of the mapping of the first file */
     char reason[256];                      /* of the first refused row, or why a file could not be read; "" */
 };
