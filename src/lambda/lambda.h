@@ -17,8 +17,9 @@
 
 struct af_lambda_invocation {
     const char *request_id, *function_arn, *trace_id;
-    struct af_slice event;              /* JSON, at most AF_LAMBDA_EVENT_BYTES_MAX */
-    int64_t deadline_mono_ns;           /* when Lambda ends it */
+    struct af_slice event;              /* JSON */
+    int64_t deadline_mono_ns;           /* when Lambda ends it; 0: never */
+    const bool *cancel;                 /* may be NULL */
     struct af_arena *arena;             /* of this invocation */
     struct af_lambda_log *log;
 };
@@ -31,9 +32,9 @@ struct af_lambda_runtime {
     void *ctx;
     const bool *cancel;
 };
-/* Takes invocations until *cancel, or until the API says that the container is broken (AF_EIO). */
+/* Takes invocations until *cancel, or until the API says that the container is broken or cannot be reached again and again (AF_EIO). */
 AF_MUST_CHECK enum af_status af_lambda_run(const struct af_lambda_runtime *runtime, struct af_error *err);
-/* The function could not be set up: tell the API, so that the reason is in Lambda's own log. */
+/* The function could not be set up: tell the API (NULL: as above; none: nothing), so that the reason is in Lambda's own log. */
 void af_lambda_init_failed(const char *api, const struct af_error *why);
 
 /* --- logs and metrics ---------------------------------------------------------------------------------------------------- */
@@ -56,11 +57,13 @@ void af_lambda_say(const struct af_lambda_log *log, enum af_lambda_level level, 
 /* Where the objects that an event speaks of are, whatever envelope it came in: S3's own notification, that inside SQS, SNS or SNS
  * inside SQS (raw delivery or not), EventBridge ("Object Created"), EventBridge inside SQS, Step Functions' and the earlier loader's
  * input {"bucket","key"} (also as a JSON text in `body`, or a list `objects` of them). */
+struct af_fleet_task;
 struct af_lambda_object {
     const char *bucket, *key;           /* key decoded */
     const char *version, *etag;         /* "" if not said */
     uint64_t bytes;                     /* 0 if not said */
     const char *sequencer;              /* order of events of one key, hex; "" */
+    const struct af_fleet_task *task;   /* of a message of a fleet; NULL: it is none */
 };
 struct af_lambda_record {
     const char *message_id;             /* of an SQS message: what a partial answer names; NULL: the event was no queue's */
@@ -77,21 +80,33 @@ struct af_lambda_event {
     size_t record_count;
     const struct af_lambda_record *records;
 };
-/* AF_EINVAL: of no known shape; the message says which are. */
+/* AF_EINVAL: no JSON. What is JSON of no known shape is a record that is bad, whose message says which shapes are known. */
 AF_MUST_CHECK enum af_status af_lambda_event_parse(struct af_slice json, struct af_arena *arena, struct af_lambda_event *out,
                                                    struct af_error *err);
 
 /* --- functions ----------------------------------------------------------------------------------------------------------- */
 
 /*
- * A function is made once (configuration from the environment, see docs/lambda.md), and handles invocations until it is freed.
+ * A function is made once, configured by its environment (docs/lambda.md), and handles invocations until it is freed.
  * loader   objects of an event into the target; partial batch answers; what is refused for good to the queue of failures
+ * monitor  connect, write, query, days left of certificate and token: measured and published
+ * scaler   class, tier and storage of an instance follow its load, or are proposed
+ * query    the platform's direct query paths behind API Gateway
  */
-struct af_lambda_loader;
-AF_MUST_CHECK enum af_status af_lambda_loader_new(struct af_aws *aws, struct af_lambda_loader **out, struct af_error *err);
-/* An af_lambda_handler; ctx is the loader. */
-enum af_status af_lambda_load(void *loader, const struct af_lambda_invocation *invocation, struct af_buf *answer, struct af_error *err);
-void af_lambda_loader_free(struct af_lambda_loader *loader);
-/* By name ("loader"): made and run until *cancel. What `afluxo lambda NAME` and the bootstrap of function.zip call. */
+struct af_lambda_function;
+AF_MUST_CHECK enum af_status af_lambda_loader_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_lambda_scaler_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_lambda_monitor_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_lambda_query_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
+/* An af_lambda_handler; ctx is the function. */
+enum af_status af_lambda_handle(void *function, const struct af_lambda_invocation *invocation, struct af_buf *answer, struct af_error *err);
+void af_lambda_function_free(struct af_lambda_function *function); /* NULL is fine */
+
+/* By name ("loader", "loader.handler"): made and run until *cancel. What `afluxo lambda NAME` and the bootstrap of function.zip call. A
+ * function that cannot be made is told to the runtime API. */
 AF_MUST_CHECK enum af_status af_lambda_main(const char *name, const bool *cancel, struct af_error *err);
+/* The same for one event, outside of Lambda: no runtime API, no deadline. */
+AF_MUST_CHECK enum af_status af_lambda_once(const char *name, struct af_slice event, struct af_lambda_log *log, const bool *cancel,
+                                            struct af_buf *answer, struct af_error *err);
+const char *af_lambda_names(void); /* "loader, monitor, query, scaler", for messages */
 #endif

@@ -6,15 +6,12 @@ set -eu
 cd "$(dirname "$0")/../.."
 arch=$1
 out=$2
-case $arch in
-amd64) triple=x86_64-linux-gnu ;;
-arm64) triple=aarch64-linux-gnu ;;
-*) echo "build.sh: amd64 or arm64, not $arch" >&2; exit 2 ;;
-esac
+. tools/lambda/flags.sh
 tools/lambda/sysroot.sh "$arch" "$out"
 out=$(cd "$out" && pwd)
 sys=$out/sysroot/usr
-make --no-print-directory -j"$(nproc)" BUILD="$out/obj" CC=$triple-gcc SYSROOT="$sys" TRIPLE=$triple "$out/obj/bootstrap"
+make --no-print-directory -j"$(nproc)" BUILD="$out/obj" CC=$triple-gcc SYSROOT="$sys" TRIPLE=$triple STATIC_ARCH="$flags" \
+    "$out/obj/bootstrap"
 cp "$out/obj/bootstrap" "$out/bootstrap"
 # What is linked in, for whoever must answer for it: names and versions of Debian's packages.
 {
