@@ -28,6 +28,7 @@ struct afluxo_mapping_options {
     const char *dataset, *yaml, *path;
     const char *measurement, *time_zone;        /* overrides, NULL: none */
     int infer;
+    int exact;                                  /* of files: just the one of this name, be there letters of patterns in it */
 };
 AFLUXO_API int af_ffi_mapping_yaml(const struct afluxo_mapping_options *options, void *arrow_schema /* stays the caller's */,
                                    char **out_yaml); /* what it would be; af_ffi_free it */

@@ -12,8 +12,7 @@
  *     codes of 32 bits     codes of other widths, and those with nulls among them
  *
  * Whoever made an array is trusted with its memory: buffers are as long as the array says. What can be seen to be wrong is refused: codes
- * past
- * their dictionary, offsets that descend.
+ * past their dictionary, offsets that descend, views past the buffers whose sizes are told.
  */
 #include "base/limits.h"
 #include "ffi/ffi_int.h"
@@ -199,29 +198,48 @@ static enum af_status truths(struct arrow_at at, size_t rows, struct af_arena *a
 
 /* --- text ------------------------------------------------------------------------------------------------------------------ */
 
-/* Where the bytes of a row are, for layouts without 32 bit offsets. */
-static struct af_slice text_at(const struct arrow_cells *cells, struct arrow_at at, size_t i)
+/* Rows without a value may hold any view. */
+static bool leaf_has(struct arrow_at at, size_t i)
 {
-    const char *main = arrow_buffer(at.array, 1);
-    const char *data = cells->layout == ARROW_TEXT64 ? arrow_buffer(at.array, 2) : main;
+    const uint8_t *bits = arrow_buffer(at.array, 0);
     i += at.row;
-    if (cells->layout == ARROW_FIXED)
-        return (struct af_slice){ data + i * (size_t)cells->fixed_width, (size_t)cells->fixed_width };
-    if (cells->layout == ARROW_TEXT64) {
-        int64_t edge[2];
-        memcpy(edge, main + i * 8, sizeof edge);
-        return (struct af_slice){ edge[1] > edge[0] ? data + edge[0] : "", (size_t)(edge[1] - edge[0]) };
-    }
+    return bits == NULL || at.array->null_count == 0 || (bits[i / 8] >> i % 8 & 1) != 0;
+}
+
+/* Buffers of views: validity, views, any number with text, and last how long each of those is. ptr NULL: it leads nowhere. */
+static struct af_slice view_at(struct arrow_at at, size_t i)
+{
+    static const struct af_slice nowhere;
     struct {
         int32_t len;
         char head[4];
         int32_t buffer, offset;
     } view;
-    memcpy(&view, main + i * 16, sizeof view);
+    const char *from = (const char *)arrow_buffer(at.array, 1) + (at.row + i) * sizeof view;
+    if (!leaf_has(at, i))
+        return (struct af_slice){ "", 0 };
+    memcpy(&view, from, sizeof view);
+    if (view.len < 0)
+        return nowhere;
     if (view.len <= 12)
-        return (struct af_slice){ main + i * 16 + 4, view.len > 0 ? (size_t)view.len : 0 };
-    data = view.buffer >= 0 && view.offset >= 0 ? arrow_buffer(at.array, 2 + (int64_t)view.buffer) : NULL;
-    return (struct af_slice){ data != NULL ? data + view.offset : NULL, (size_t)view.len };
+        return (struct af_slice){ from + 4, (size_t)view.len };
+    const int64_t count = at.array->n_buffers - 3;
+    const char *sizes = arrow_buffer(at.array, count + 2);
+    int64_t size;
+    if (view.buffer < 0 || view.buffer >= count || view.offset < 0 || sizes == NULL)
+        return nowhere;
+    memcpy(&size, sizes + (size_t)view.buffer * sizeof size, sizeof size);
+    const char *data = arrow_buffer(at.array, 2 + (int64_t)view.buffer);
+    return data != NULL && (int64_t)view.offset + view.len <= size ? (struct af_slice){ data + view.offset, (size_t)view.len } : nowhere;
+}
+
+/* Where the bytes of a row are: views, and texts of one width. */
+static struct af_slice text_at(const struct arrow_cells *cells, struct arrow_at at, size_t i)
+{
+    const size_t width = (size_t)cells->fixed_width;
+    if (cells->layout == ARROW_VIEW)
+        return view_at(at, i);
+    return (struct af_slice){ (const char *)arrow_buffer(at.array, 1) + (at.row + i) * width, width };
 }
 
 static int64_t offset_at(const struct arrow_cells *cells, struct arrow_at at, size_t i)
@@ -261,13 +279,13 @@ size_t arrow_text_span(const struct arrow_cells *cells, struct arrow_at at, size
 {
     if (cells->layout == ARROW_TEXT32 || cells->layout == ARROW_TEXT64)
         return span_of_offsets(cells, at, rows);
+    if (rows == 0 || (cells->layout != ARROW_VIEW && cells->layout != ARROW_FIXED))
+        return 0;
+    if (arrow_buffer(at.array, 1) == NULL)
+        return SIZE_MAX;
     if (cells->layout == ARROW_FIXED)
         return rows * (size_t)cells->fixed_width;
     size_t sum = 0;
-    if (cells->layout != ARROW_VIEW)
-        return 0;
-    if (arrow_buffer(at.array, 1) == NULL)
-        return rows == 0 ? 0 : SIZE_MAX;
     for (size_t i = 0; i < rows; i++) {
         struct af_slice text = text_at(cells, at, i);
         if (text.ptr == NULL)

@@ -151,6 +151,16 @@ static enum af_status decode_text(const struct af_column *col, size_t rows, stru
     return AF_OK;
 }
 
+/* A null would hide a value that the file has. */
+static enum af_status check_values(const struct af_column *col, const char *name, const struct af_batch *batch, struct af_error *err)
+{
+    for (size_t i = 0; col->invalid != NULL && i < batch->row_count; i++)
+        if (af_bit_get(col->invalid, i))
+            return af_fail(err, AF_EINVAL, "row %llu, column '%s': %s", (unsigned long long)(batch->first_row + i), name,
+                           col->invalid_why != NULL ? col->invalid_why : "a value that cannot be held");
+    return AF_OK;
+}
+
 static enum af_status export_column(const struct af_column *col, size_t rows, struct holder *holder, struct ArrowArray *out,
                                     struct af_error *err)
 {
@@ -181,6 +191,7 @@ static enum af_status export_batch(const struct af_batch *batch, const size_t *c
     if (children == NULL || pointers == NULL || buffers == NULL)
         return af_fail_nomem(err, "a batch");
     for (size_t i = 0; i < count; i++) {
+        AF_TRY(check_values(&batch->columns[columns[i]], batch->schema->fields[columns[i]].name, batch, err));
         AF_TRY(export_column(&batch->columns[columns[i]], batch->row_count, holder, &children[i], err));
         pointers[i] = &children[i];
     }
@@ -204,6 +215,7 @@ struct export {
     struct af_arena own;
     struct af_schema schema;      /* of what is exported */
     size_t *columns;              /* of it, in the stream's batches */
+    enum af_status failed;        /* final: nothing comes after it, no end either */
     struct af_error why;
 };
 
@@ -256,9 +268,10 @@ static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
     out->release = NULL;
     if (holder == NULL)
         return errno_of(af_fail_nomem(&e->why, "a batch"));
-    enum af_status status = next_batch(e, holder, out, &e->why);
+    if (e->failed == AF_OK)
+        e->failed = next_batch(e, holder, out, &e->why);
     holder_unref(holder);
-    return errno_of(status);
+    return errno_of(e->failed);
 }
 
 static const char *get_last_error(struct ArrowArrayStream *stream)
@@ -349,7 +362,7 @@ int af_ffi_read_file(const char *source, const char *const *columns, size_t colu
     struct ffi_sources *sources = NULL;
     struct ArrowArrayStream *out = out_arrow_stream;
     out->release = NULL;
-    enum af_status status = ffi_sources_open(source, &sources, &err);
+    enum af_status status = ffi_sources_open(source, false, &sources, &err);
     if (status == AF_OK)
         status = ffi_export(sources, columns, column_count, out, &err);
     return ffi_result(status, &err);

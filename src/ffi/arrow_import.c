@@ -193,7 +193,7 @@ enum af_status arrow_array_begin(struct arrow_table *table, const struct ArrowAr
     return AF_OK;
 }
 
-/* Every entry of a dictionary of numbers, then one of them a row. */
+/* Every entry of a dictionary of numbers, then one of them a row; what uses an invalid one is invalid. */
 static enum af_status look_up(const struct arrow_column *column, const uint32_t *codes, size_t rows, struct af_arena *arena,
                               struct af_column *col, struct af_error *err)
 {
@@ -206,11 +206,16 @@ static enum af_status look_up(const struct arrow_column *column, const uint32_t 
     AF_TRY(settle_validity(&entries, count, arena, err));
     char *to = af_arena_array(arena, rows, size);
     uint64_t *valid = af_bits_new(arena, rows, true), *bits = af_bits_new(arena, rows, false);
-    if (to == NULL || valid == NULL || bits == NULL)
+    uint64_t *wrong = entries.invalid != NULL ? af_bits_new(arena, rows, false) : NULL;
+    if (to == NULL || valid == NULL || bits == NULL || (entries.invalid != NULL && wrong == NULL))
         return af_arena_fail(arena, rows * size, "a column", err);
+    col->invalid = wrong;
+    col->invalid_why = entries.invalid_why;
     for (size_t i = 0; i < rows; i++) {
-        bool has = (col->validity == NULL || af_bit_get(col->validity, i)) && af_column_has(&entries, codes[i]);
-        if (!has)
+        const bool is_used = col->validity == NULL || af_bit_get(col->validity, i);
+        if (is_used && wrong != NULL && af_bit_get(entries.invalid, codes[i]))
+            af_bit_set(wrong, i); /* settle_validity makes it null */
+        else if (!is_used || !af_column_has(&entries, codes[i]))
             af_bit_clear(valid, i);
         else if (col->type != AF_TYPE_BOOL)
             memcpy(to + i * size, (const char *)entries.values + codes[i] * size, size);

@@ -291,6 +291,38 @@ AF_TEST(text_of_every_layout)
     done(&in, &t);
 }
 
+/* Views of two rows: one of `len` bytes at `offset` of buffer `buffer`, of `size` bytes as told, of which there are 20; and "ok". */
+static struct ArrowArray *one_view(int32_t len, int32_t buffer, int32_t offset, int64_t size, const char *valid)
+{
+    const int32_t v[8] = { len, 0, buffer, offset, 2, 'o' | 'k' << 8, 0, 0 };
+    struct ArrowArray *array = fixture_array(2, valid != NULL ? -1 : 0, 0, 4);
+    array->buffers[1] = fixture_copy(v, sizeof v);
+    array->buffers[2] = fixture_copy("12345678901234567890", 20);
+    array->buffers[3] = fixture_copy(&size, sizeof size);
+    fixture_validity(array, valid);
+    return array;
+}
+
+AF_TEST(views_that_lead_nowhere_are_refused)
+{
+    static const struct {
+        int32_t len, buffer, offset;
+        int64_t size;
+    } bad[] = { { -1, 0, 0, 20 },  { 13, 1, 0, 20 }, { 13, -1, 0, 20 }, { 13, 0, -1, 20 },
+                { 13, 0, 8, 20 }, { 21, 0, 0, 20 }, { 13, 0, 0, 12 },  { INT32_MAX, 0, INT32_MAX, 20 } };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct fixture_table t;
+        struct imported in;
+        AF_CHECK_FAILS(one(&in, &t, "vu", one_view(bad[i].len, bad[i].buffer, bad[i].offset, bad[i].size, NULL)), AF_EINVAL);
+        done(&in, &t);
+        /* A row without a value may hold any. */
+        AF_CHECK_OK(one(&in, &t, "vu", one_view(bad[i].len, bad[i].buffer, bad[i].offset, bad[i].size, "01")), in.err);
+        AF_CHECK_INT(in.columns[0].null_count, 1);
+        AF_CHECK_SLICE(af_column_text(&in.columns[0], 1), "ok");
+        done(&in, &t);
+    }
+}
+
 AF_TEST(empty_arrays_may_have_no_buffers)
 {
     static const char *const formats[] = { "l", "i", "u", "U", "vu", "b", "tsn:", "w:3", "d:10,1" };
@@ -305,7 +337,7 @@ AF_TEST(empty_arrays_may_have_no_buffers)
 
 AF_TEST(rows_without_buffers_are_refused)
 {
-    static const char *const formats[] = { "l", "i", "u", "U", "vu", "b", "tsn:", "d:10,1" };
+    static const char *const formats[] = { "l", "i", "u", "U", "vu", "b", "tsn:", "w:3", "w:0", "d:10,1" };
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         struct fixture_table t;
         struct imported in;
@@ -369,6 +401,22 @@ AF_TEST(dictionaries_with_nulls_and_of_numbers)
     t.array->children[0]->dictionary->length = 3;
     AF_CHECK_OK(import(&in, &t, 0, 4), in.err);
     AF_CHECK(!af_bit_get(in.columns[0].bits, 0) && af_bit_get(in.columns[0].bits, 1) && af_bit_get(in.columns[0].bits, 3));
+    done(&in, &t);
+}
+
+AF_TEST(rows_of_invalid_entries_are_marked)
+{
+    static const uint32_t codes[] = { 1, 0, 1, 2 };
+    static const int64_t values[] = { 10, INT64_MAX, 30 };
+    struct fixture_table t = coded("I", "tsu:", fixture_fixed(codes, 4, 4, 0, "1101"), fixture_fixed(values, 8, 3, 0, "110"));
+    struct imported in;
+    AF_CHECK_OK(import(&in, &t, 0, 4), in.err);
+    const struct af_column *col = &in.columns[0];
+    AF_CHECK(!af_column_has(col, 0) && af_column_has(col, 1) && !af_column_has(col, 2) && !af_column_has(col, 3));
+    AF_CHECK(col->invalid != NULL && af_bit_get(col->invalid, 0) && !af_bit_get(col->invalid, 1));
+    AF_CHECK(col->invalid != NULL && !af_bit_get(col->invalid, 2) && !af_bit_get(col->invalid, 3)); /* those were null */
+    AF_CHECK_STR(col->invalid_why, "time out of range");
+    AF_CHECK_INT(col->i64[1], 10000);
     done(&in, &t);
 }
 

@@ -153,7 +153,7 @@ static void close_converter(struct afluxo_converter *base)
 {
     struct file_converter *c = (struct file_converter *)base;
     af_mutex_lock(&c->lock);
-    c->cancel = true;
+    __atomic_store_n(&c->cancel, true, __ATOMIC_RELAXED); /* the threads look at it without the lock, too */
     af_cond_broadcast(&c->changed);
     af_mutex_unlock(&c->lock);
     af_thread_join(&c->thread);
@@ -177,7 +177,7 @@ static enum af_status keep(struct file_converter *c, const char *text, const cha
 static enum af_status open_converter(struct file_converter *c, const char *source, const struct afluxo_mapping_options *mapping,
                                      struct af_error *err)
 {
-    AF_TRY(ffi_sources_open(source, &c->sources, err));
+    AF_TRY(ffi_sources_open(source, mapping->exact != 0, &c->sources, err));
     if (ffi_map_is_given(mapping))
         AF_TRY(ffi_map_given(mapping, &c->map, err));
     AF_TRY(keep(c, mapping->measurement, &c->override.measurement, err));

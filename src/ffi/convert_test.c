@@ -201,7 +201,7 @@ AF_TEST(memory_may_end_anywhere)
             return;
         }
     }
-    AF_CHECK(!"it needs more than 5,000 allocations");
+    AF_CHECK_STR("an end", "more than 5,000 allocations");
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------------------ */
@@ -248,6 +248,19 @@ AF_TEST(files_that_are_not_there_or_broken)
     AF_CHECK_INT(af_ffi_convert_next(c, 0, &piece, &len, NULL), -(int)AF_ECORRUPT);
     AF_CHECK(strstr(af_ffi_message(), "x.parquet") != NULL);
     af_ffi_convert_free(c);
+}
+
+AF_TEST(a_file_of_just_that_name)
+{
+    static const struct afluxo_mapping_options options = { .exact = 1 };
+    struct afluxo_converter *c = NULL;
+    (void)put_file("1.lp", "m v=2 2\n");
+    AF_CHECK_INT(af_ffi_convert_file(put_file("[1].lp", "m v=1 1\n"), &options, "ns", &c), 0);
+    check_text(c, 100, "m v=1 1\n");
+    af_ffi_convert_free(c);
+    c = NULL;
+    AF_CHECK_INT(af_ffi_convert_file(af_test_dir(), &options, "ns", &c), -(int)AF_ENOTFOUND); /* not all below it */
+    AF_CHECK(c == NULL);
 }
 
 AF_TEST(whoever_stops_reading_may_close)

@@ -182,9 +182,9 @@ AF_MUST_CHECK enum af_status ffi_convert_file(const char *source, const struct a
 /* --- sources --------------------------------------------------------------------------------------------------------------- */
 
 struct af_source_list;
-/* Files, directories, patterns, s3://. What S3 needs is opened at need and closed by done. */
+/* Files, directories, patterns, s3://; `is_exact`: the file or object of just that name. What S3 needs is opened at need. */
 struct ffi_sources;
-AF_MUST_CHECK enum af_status ffi_sources_open(const char *source, struct ffi_sources **out, struct af_error *err);
+AF_MUST_CHECK enum af_status ffi_sources_open(const char *source, bool is_exact, struct ffi_sources **out, struct af_error *err);
 struct af_source_list *ffi_sources_list(struct ffi_sources *sources);
 void ffi_sources_close(struct ffi_sources *sources); /* NULL is fine */
 

@@ -24,7 +24,20 @@ static enum af_status open_s3(void *ctx, struct af_s3 **out, struct af_error *er
     return AF_OK;
 }
 
-enum af_status ffi_sources_open(const char *source, struct ffi_sources **out, struct af_error *err)
+/* A key may hold what means a pattern, and one that is gone may be the beginning of others. */
+static enum af_status keep_exact(struct af_source_list *list, const char *source, struct af_error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i].path, source) == 0) {
+            list->items[0] = list->items[i];
+            list->count = 1;
+            return AF_OK;
+        }
+    }
+    return af_fail(err, AF_ENOTFOUND, "%s: there is no such file or object", source);
+}
+
+enum af_status ffi_sources_open(const char *source, bool is_exact, struct ffi_sources **out, struct af_error *err)
 {
     struct ffi_sources *sources = af_alloc_zero(1, sizeof *sources);
     if (sources == NULL)
@@ -34,6 +47,8 @@ enum af_status ffi_sources_open(const char *source, struct ffi_sources **out, st
     const struct af_source_keep keep = { 0 };
     enum af_status status = source != NULL ? af_source_list_make(&source, 1, &from, &sources->list, err)
                                            : af_fail(err, AF_EINVAL, "which source?");
+    if (status == AF_OK && is_exact)
+        status = keep_exact(&sources->list, source, err);
     if (status == AF_OK)
         status = af_source_list_keep(&sources->list, &keep, err);
     if (status != AF_OK) {
