@@ -1,0 +1,24 @@
+output "put_files_into" {
+  description = "Where Parquet files are to be put."
+  value       = "s3://${module.ingest.bucket}/dataset=..."
+}
+
+output "api_url" {
+  description = "Where queries go, signed for execute-api."
+  value       = module.api.url
+}
+
+output "influxdb_url" {
+  description = "InfluxDB, from inside the network."
+  value       = module.influxdb.url
+}
+
+output "token_secrets" {
+  description = "Secrets that wait for their tokens."
+  value       = { for name, secret in aws_secretsmanager_secret.token : name => secret.name }
+}
+
+output "grafana_dashboard" {
+  description = "For Grafana: terraform output -raw grafana_dashboard > afluxo.json"
+  value       = module.observability.grafana_dashboard
+}

@@ -1,0 +1,14 @@
+output "scaler" {
+  description = "Name of the scaler."
+  value       = module.scaler.name
+}
+
+output "scaler_log_group" {
+  description = "Its log group."
+  value       = module.scaler.log_group
+}
+
+output "journal" {
+  description = "Where decisions are written down: s3://BUCKET/scaler/INSTANCE/audit/."
+  value       = "s3://${aws_s3_bucket.journal.id}/scaler/${var.instance.id}/audit/"
+}
