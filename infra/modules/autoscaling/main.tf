@@ -14,40 +14,16 @@ locals {
 
 # --- lock, state, audit ------------------------------------------------------------------------------------------------------------
 
-resource "aws_s3_bucket" "journal" {
-  bucket        = local.bucket
+module "journal" {
+  source        = "../bucket"
+  name          = local.bucket
   force_destroy = var.force_destroy
+  kms_key       = var.encryption == null ? null : { arn = local.kms_key_arn }
   tags          = local.tags
 }
 
-resource "aws_s3_bucket_public_access_block" "journal" {
-  bucket                  = aws_s3_bucket.journal.id
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
-}
-
-resource "aws_s3_bucket_versioning" "journal" {
-  bucket = aws_s3_bucket.journal.id
-  versioning_configuration {
-    status = "Enabled"
-  }
-}
-
-resource "aws_s3_bucket_server_side_encryption_configuration" "journal" {
-  bucket = aws_s3_bucket.journal.id
-  rule {
-    bucket_key_enabled = var.encryption != null
-    apply_server_side_encryption_by_default {
-      sse_algorithm     = var.encryption == null ? "AES256" : "aws:kms"
-      kms_master_key_id = local.kms_key_arn
-    }
-  }
-}
-
 resource "aws_s3_bucket_lifecycle_configuration" "journal" {
-  bucket = aws_s3_bucket.journal.id
+  bucket = module.journal.id
   rule {
     id     = "audit"
     status = "Enabled"
@@ -66,31 +42,6 @@ resource "aws_s3_bucket_lifecycle_configuration" "journal" {
       noncurrent_days = 7
     }
   }
-  depends_on = [aws_s3_bucket_versioning.journal]
-}
-
-data "aws_iam_policy_document" "journal" {
-  statement {
-    sid       = "TlsOnly"
-    effect    = "Deny"
-    actions   = ["s3:*"] # a refusal is as wide as it can be
-    resources = [aws_s3_bucket.journal.arn, "${aws_s3_bucket.journal.arn}/*"]
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
-resource "aws_s3_bucket_policy" "journal" {
-  bucket     = aws_s3_bucket.journal.id
-  policy     = data.aws_iam_policy_document.journal.json
-  depends_on = [aws_s3_bucket_public_access_block.journal]
 }
 
 # --- the scaler --------------------------------------------------------------------------------------------------------------------
@@ -125,17 +76,17 @@ data "aws_iam_policy_document" "scaler" {
   statement {
     sid       = "Journal"
     actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = [for name in ["lock", "state.json"] : "${aws_s3_bucket.journal.arn}/scaler/${var.instance.id}/${name}"]
+    resources = [for name in ["lock", "state.json"] : "${module.journal.arn}/scaler/${var.instance.id}/${name}"]
   }
   statement {
     sid       = "Unlock"
     actions   = ["s3:DeleteObject"]
-    resources = ["${aws_s3_bucket.journal.arn}/scaler/${var.instance.id}/lock"]
+    resources = ["${module.journal.arn}/scaler/${var.instance.id}/lock"]
   }
   statement {
     sid       = "Audit" # what is written there is written once
     actions   = ["s3:PutObject"]
-    resources = ["${aws_s3_bucket.journal.arn}/scaler/${var.instance.id}/audit/*"]
+    resources = ["${module.journal.arn}/scaler/${var.instance.id}/audit/*"]
     condition {
       test     = "Null"
       variable = "s3:if-none-match"
@@ -145,7 +96,7 @@ data "aws_iam_policy_document" "scaler" {
   statement {
     sid       = "MissingIsNotFound"
     actions   = ["s3:ListBucket"]
-    resources = [aws_s3_bucket.journal.arn]
+    resources = [module.journal.arn]
   }
   dynamic "statement" {
     for_each = var.notify_topic_arn == null ? [] : [var.notify_topic_arn]
@@ -182,7 +133,7 @@ module "scaler" {
     INSTANCE_ID       = var.instance.id
     SCALING_MODE      = var.mode
     SCALING_POLICY    = jsonencode(local.policy)
-    SCALING_BUCKET    = aws_s3_bucket.journal.id
+    SCALING_BUCKET    = module.journal.id
     METRICS_NAMESPACE = var.namespace
     SERVICE_NAMESPACE = var.service_namespace
     SERVICE_DIMENSION = var.service_dimension
@@ -193,57 +144,15 @@ module "scaler" {
 
 # --- what starts it ------------------------------------------------------------------------------------------------------------------
 
-data "aws_iam_policy_document" "schedule_trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-    principals {
-      type        = "Service"
-      identifiers = ["scheduler.amazonaws.com"]
-    }
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.me.account_id]
-    }
-  }
-}
-
-data "aws_iam_policy_document" "schedule" {
-  statement {
-    actions   = ["lambda:InvokeFunction"]
-    resources = [module.scaler.arn]
-  }
-}
-
-resource "aws_iam_role" "schedule" {
-  name               = "${var.name}-scaler-schedule"
-  description        = "Starts the scaler of ${var.name}"
-  assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
-  tags               = local.tags
-}
-
-resource "aws_iam_role_policy" "schedule" {
-  name   = "invoke"
-  role   = aws_iam_role.schedule.id
-  policy = data.aws_iam_policy_document.schedule.json
-}
-
 # An alarm that stays in alarm starts nothing again: the schedule does, after the cooldown.
-resource "aws_scheduler_schedule" "scaler" {
-  name                = "${var.name}-scaler"
-  description         = "Does the size still fit?"
-  schedule_expression = "rate(15 minutes)"
-  flexible_time_window {
-    mode = "OFF"
-  }
-  target {
-    arn      = module.scaler.arn
-    role_arn = aws_iam_role.schedule.arn
-    retry_policy {
-      maximum_retry_attempts       = 0
-      maximum_event_age_in_seconds = 600
-    }
-  }
+module "schedule" {
+  source       = "../schedule"
+  name         = "${var.name}-scaler"
+  description  = "Does the size still fit?"
+  expression   = "rate(15 minutes)"
+  function_arn = module.scaler.arn
+  max_age_s    = 600
+  tags         = local.tags
 }
 
 resource "aws_cloudwatch_event_rule" "alarm" {

@@ -10,5 +10,5 @@ output "scaler_log_group" {
 
 output "journal" {
   description = "Where decisions are written down: s3://BUCKET/scaler/INSTANCE/audit/."
-  value       = "s3://${aws_s3_bucket.journal.id}/scaler/${var.instance.id}/audit/"
+  value       = "s3://${module.journal.id}/scaler/${var.instance.id}/audit/"
 }

@@ -15,53 +15,16 @@ locals {
 
 # --- bucket ------------------------------------------------------------------------------------------------------------------
 
-resource "aws_s3_bucket" "data" {
-  bucket        = local.bucket
+module "bucket" {
+  source        = "../bucket"
+  name          = local.bucket
   force_destroy = var.force_destroy
+  kms_key       = var.encryption == null ? null : { arn = local.kms_key_arn }
   tags          = local.tags
-  lifecycle {
-    precondition {
-      condition     = length(local.bucket) <= 63
-      error_message = "The bucket's name \"${local.bucket}\" is longer than 63 characters: give a shorter name, or bucket_name."
-    }
-  }
-}
-
-resource "aws_s3_bucket_public_access_block" "data" {
-  bucket                  = aws_s3_bucket.data.id
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
-}
-
-resource "aws_s3_bucket_ownership_controls" "data" {
-  bucket = aws_s3_bucket.data.id
-  rule {
-    object_ownership = "BucketOwnerEnforced"
-  }
-}
-
-resource "aws_s3_bucket_versioning" "data" {
-  bucket = aws_s3_bucket.data.id
-  versioning_configuration {
-    status = "Enabled"
-  }
-}
-
-resource "aws_s3_bucket_server_side_encryption_configuration" "data" {
-  bucket = aws_s3_bucket.data.id
-  rule {
-    bucket_key_enabled = var.encryption != null
-    apply_server_side_encryption_by_default {
-      sse_algorithm     = var.encryption == null ? "AES256" : "aws:kms"
-      kms_master_key_id = local.kms_key_arn
-    }
-  }
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "data" {
-  bucket = aws_s3_bucket.data.id
+  bucket = module.bucket.id
   rule {
     id     = "old-versions"
     status = "Enabled"
@@ -85,31 +48,6 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
       }
     }
   }
-  depends_on = [aws_s3_bucket_versioning.data]
-}
-
-data "aws_iam_policy_document" "bucket" {
-  statement {
-    sid       = "TlsOnly"
-    effect    = "Deny"
-    actions   = ["s3:*"] # a refusal is as wide as it can be
-    resources = [aws_s3_bucket.data.arn, "${aws_s3_bucket.data.arn}/*"]
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
-resource "aws_s3_bucket_policy" "data" {
-  bucket     = aws_s3_bucket.data.id
-  policy     = data.aws_iam_policy_document.bucket.json
-  depends_on = [aws_s3_bucket_public_access_block.data]
 }
 
 # --- queues --------------------------------------------------------------------------------------------------------------------
@@ -165,7 +103,7 @@ data "aws_iam_policy_document" "arrivals" {
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = [aws_s3_bucket.data.arn]
+      values   = [module.bucket.arn]
     }
     condition {
       test     = "StringEquals"
@@ -181,7 +119,7 @@ resource "aws_sqs_queue_policy" "arrivals" {
 }
 
 resource "aws_s3_bucket_notification" "arrivals" {
-  bucket = aws_s3_bucket.data.id
+  bucket = module.bucket.id
   dynamic "queue" {
     for_each = var.suffixes
     content {
@@ -200,12 +138,12 @@ data "aws_iam_policy_document" "loader" {
   statement {
     sid       = "ReadObjects"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${aws_s3_bucket.data.arn}/${var.prefix}*"]
+    resources = ["${module.bucket.arn}/${var.prefix}*"]
   }
   statement {
     sid       = "MissingIsNotFound" # without it S3 says 403 of an object that is gone
     actions   = ["s3:ListBucket"]
-    resources = [aws_s3_bucket.data.arn]
+    resources = [module.bucket.arn]
   }
   statement {
     sid       = "TakeMessages"

@@ -1,11 +1,11 @@
 output "bucket" {
   description = "Where files are to be put."
-  value       = aws_s3_bucket.data.id
+  value       = module.bucket.id
 }
 
 output "bucket_arn" {
   description = "Its ARN."
-  value       = aws_s3_bucket.data.arn
+  value       = module.bucket.arn
 }
 
 output "queues" {

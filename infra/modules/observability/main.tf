@@ -97,56 +97,13 @@ module "monitor" {
   }, var.monitor.failures_queue_url == null ? {} : { FAILED_WRITES_QUEUE_URL = var.monitor.failures_queue_url })
 }
 
-data "aws_iam_policy_document" "schedule_trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-    principals {
-      type        = "Service"
-      identifiers = ["scheduler.amazonaws.com"]
-    }
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.me.account_id]
-    }
-  }
-}
-
-data "aws_iam_policy_document" "schedule" {
-  statement {
-    actions   = ["lambda:InvokeFunction"]
-    resources = [module.monitor.arn]
-  }
-}
-
-resource "aws_iam_role" "schedule" {
-  name               = "${var.name}-monitor-schedule"
-  description        = "Starts the monitor of ${var.name}"
-  assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
-  tags               = local.tags
-}
-
-resource "aws_iam_role_policy" "schedule" {
-  name   = "invoke"
-  role   = aws_iam_role.schedule.id
-  policy = data.aws_iam_policy_document.schedule.json
-}
-
-resource "aws_scheduler_schedule" "monitor" {
-  name                = "${var.name}-monitor"
-  description         = "Is InfluxDB well?"
-  schedule_expression = "rate(1 minute)"
-  flexible_time_window {
-    mode = "OFF"
-  }
-  target {
-    arn      = module.monitor.arn
-    role_arn = aws_iam_role.schedule.arn
-    retry_policy {
-      maximum_retry_attempts       = 0 # the next minute is the next try
-      maximum_event_age_in_seconds = 60
-    }
-  }
+module "schedule" {
+  source       = "../schedule"
+  name         = "${var.name}-monitor"
+  description  = "Is InfluxDB well?"
+  expression   = "rate(1 minute)"
+  function_arn = module.monitor.arn
+  tags         = local.tags
 }
 
 # --- errors in logs as metrics -----------------------------------------------------------------------------------------------------
