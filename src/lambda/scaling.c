@@ -19,9 +19,11 @@ static const struct {
     { "db.influx.12xlarge", 48, 10e6 }, { "db.influx.16xlarge", 64, 10e6 }, { "db.influx.24xlarge", 96, 10e6 },
 };
 static const struct {
-    const char *name;
+    const char *name, *short_name;
     double operations;
-} tiers[SCALING_TIERS] = { { "InfluxIOIncludedT1", 3000 }, { "InfluxIOIncludedT2", 12000 }, { "InfluxIOIncludedT3", 16000 } };
+} tiers[SCALING_TIERS] = {
+    { "InfluxIOIncludedT1", "T1", 3000 }, { "InfluxIOIncludedT2", "T2", 12000 }, { "InfluxIOIncludedT3", "T3", 16000 },
+};
 
 const char *scaling_class_name(unsigned class_index)
 {
@@ -46,7 +48,7 @@ const char *scaling_tier_name(unsigned tier)
 bool scaling_tier_find(struct af_slice name, unsigned *out)
 {
     for (unsigned i = 0; i < SCALING_TIERS; i++)
-        if (af_slice_is(name, tiers[i].name) || af_slice_is(name, tiers[i].name + strlen("InfluxIOIncluded"))) {
+        if (af_slice_is(name, tiers[i].name) || af_slice_is(name, tiers[i].short_name)) {
             *out = i;
             return true;
         }
