@@ -20,11 +20,18 @@ enum {
     SCRATCH_BYTES = 1024,
 };
 
+/* Most patterns of queries: ASCII that stands for itself, perhaps at the start, perhaps at the end: 7$  ^plant_  norte. No code is run. */
+struct plain {
+    bool is_all;                /* of the pattern */
+    bool at_start, at_end;
+    struct af_slice text;
+};
 struct af_regex {
     pcre2_code *code;
     struct af_slice pattern;
+    struct plain plain;
     size_t literal_count;
-    struct af_slice literals[]; /* behind them their text, and the pattern */
+    struct af_slice literals[]; /* behind them their text, the pattern, and the plain text */
 };
 
 /* --- memory for PCRE2 ------------------------------------------------------------------------------------------------------------ */
@@ -148,17 +155,39 @@ static char *put_bytes(char *to, struct af_slice text)
     return to + text.len;
 }
 
+static bool is_ascii(struct af_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Into `text`, which the plain one then borrows. */
+static struct plain read_all_plain(struct af_slice pattern, struct af_buf *text)
+{
+    struct exact in = { .at = pattern.ptr, .end = pattern.ptr + pattern.len };
+    struct plain plain = { .at_start = skip(&in, "^") };
+    bool is_read = read_plain(&in, text);
+    plain.at_end = is_read && skip(&in, "$");
+    plain.is_all = is_read && in.at == in.end && !text->failed && is_ascii(af_buf_slice(text));
+    plain.text = af_buf_slice(text);
+    return plain;
+}
+
 /* The regex with its pattern and these texts, without code yet. NULL: no memory. */
-static struct af_regex *make(struct af_slice pattern, const struct exact *exact, size_t count)
+static struct af_regex *make(struct af_slice pattern, const struct plain *plain, const struct exact *exact, size_t count)
 {
     struct af_slice prefix = af_buf_slice(&exact->prefix), suffix = af_buf_slice(&exact->suffix);
     size_t text_bytes = exact->choices.len + count * (prefix.len + suffix.len);
-    struct af_regex *regex = af_alloc(sizeof *regex + count * sizeof *regex->literals + text_bytes + pattern.len);
+    struct af_regex *regex = af_alloc(sizeof *regex + count * sizeof *regex->literals + text_bytes + pattern.len + plain->text.len);
     if (regex == NULL)
         return NULL;
     char *to = (char *)(regex->literals + count);
-    *regex = (struct af_regex){ .pattern = { to, pattern.len }, .literal_count = count };
+    *regex = (struct af_regex){ .pattern = { to, pattern.len }, .plain = *plain, .literal_count = count };
     to = put_bytes(to, pattern);
+    regex->plain.text.ptr = to;
+    to = put_bytes(to, plain->text);
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         char *start = to;
@@ -177,7 +206,11 @@ static struct af_regex *make_with_literals(struct af_slice pattern)
     size_t count = read_exact(&exact) ? exact.choice_count : 0;
     if (count * (exact.prefix.len + exact.suffix.len) > (size_t)1 << 20)
         count = 0;
-    struct af_regex *regex = make(pattern, &exact, count);
+    struct af_buf text;
+    af_buf_init(&text, AF_REGEX_BYTES_MAX);
+    struct plain plain = read_all_plain(pattern, &text);
+    struct af_regex *regex = make(pattern, &plain, &exact, count);
+    af_buf_done(&text);
     af_buf_done(&exact.prefix);
     af_buf_done(&exact.suffix);
     af_buf_done(&exact.choices);
@@ -286,7 +319,19 @@ static uint32_t steps_for(size_t text_bytes)
     return steps < STEPS_MIN ? STEPS_MIN : (uint32_t)steps;
 }
 
-enum af_status af_regex_match(const struct af_regex *regex, struct af_slice text, bool *out, struct af_error *err)
+static bool holds(const struct plain *plain, struct af_slice text)
+{
+    size_t len = plain->text.len;
+    if (text.len < len || (plain->at_start && plain->at_end && text.len != len))
+        return false;
+    if (len == 0)
+        return true;
+    if (!plain->at_start && !plain->at_end)
+        return memmem(text.ptr, text.len, plain->text.ptr, len) != NULL;
+    return memcmp(plain->at_start ? text.ptr : text.ptr + text.len - len, plain->text.ptr, len) == 0;
+}
+
+static enum af_status run_code(const struct af_regex *regex, struct af_slice text, bool *out, struct af_error *err)
 {
     struct scratch scratch;
     scratch.used = 0;
@@ -312,5 +357,13 @@ enum af_status af_regex_match(const struct af_regex *regex, struct af_slice text
         return af_fail(err, AF_ELIMIT, "the regular expression `" AF_SLICE_FMT "` needs too many steps for a text of %zu bytes",
                        AF_SLICE_ARG(regex->pattern), text.len);
     *out = result != PCRE2_ERROR_NOMATCH;
+    return AF_OK;
+}
+
+enum af_status af_regex_match(const struct af_regex *regex, struct af_slice text, bool *out, struct af_error *err)
+{
+    if (!regex->plain.is_all)
+        return run_code(regex, text, out, err);
+    *out = holds(&regex->plain, text);
     return AF_OK;
 }

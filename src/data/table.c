@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include <stdlib.h>
 
+enum { CHUNK_BITS = 10, CHUNK_CELLS = 1 << CHUNK_BITS, FIRST_CELLS = 16 };
+
 struct made_table {
     struct made_table *next;
     struct af_group_key key;
@@ -15,7 +17,8 @@ struct made_table {
     size_t part_cap;
     struct af_schema schema;
     struct af_field *fields;   /* schema.fields; types are known at the end */
-    struct af_value *cells;    /* row after row */
+    struct af_value **chunks;  /* of CHUNK_CELLS cells, row after row; while there is one only, of `cell_cap` */
+    size_t chunk_count, chunk_cap;
     size_t cell_count, cell_cap;
 };
 
@@ -151,31 +154,87 @@ static bool fits(struct af_field *field, enum af_type type)
     return field->type == type;
 }
 
-void af_made_cell(struct af_made *made, struct af_value value)
+/* Where cell number `at` is: there is room for it. */
+static struct af_value *cell_at(const struct made_table *table, size_t at)
+{
+    return &table->chunks[at >> CHUNK_BITS][at & (CHUNK_CELLS - 1)];
+}
+
+static bool add_chunk(struct af_made *made, struct made_table *table)
+{
+    if (table->chunk_count == table->chunk_cap) {
+        struct af_value **chunks = grown(made, table->chunks, table->chunk_count, &table->chunk_cap, sizeof(struct af_value *));
+        if (chunks == NULL)
+            return false;
+        table->chunks = chunks;
+    }
+    struct af_value *cells = af_arena_array(made->arena, CHUNK_CELLS, sizeof *cells);
+    if (cells == NULL) {
+        fail_memory(made, CHUNK_CELLS * sizeof *cells);
+        return false;
+    }
+    table->chunks[table->chunk_count++] = cells;
+    table->cell_cap = table->chunk_count * CHUNK_CELLS;
+    return true;
+}
+
+/* Most tables are small: their one chunk grows until it is whole. */
+static bool has_room(struct af_made *made, struct made_table *table)
+{
+    if (table->cell_count < table->cell_cap)
+        return true;
+    if (table->cell_cap >= CHUNK_CELLS)
+        return add_chunk(made, table);
+    struct af_value *first = table->chunk_count != 0 ? table->chunks[0] : NULL;
+    struct af_value *cells = grown(made, first, table->cell_count, &table->cell_cap, sizeof *cells);
+    if (cells == NULL)
+        return false;
+    if (table->chunks == NULL)
+        table->chunks = grown(made, NULL, 0, &table->chunk_cap, sizeof(struct af_value *));
+    if (table->chunks == NULL)
+        return false;
+    table->chunks[0] = cells;
+    table->chunk_count = 1;
+    return true;
+}
+
+/* The cell to fill; NULL: none, and why is remembered. */
+static struct af_value *new_cell(struct af_made *made, enum af_type type)
 {
     if (has_failed(made))
-        return;
+        return NULL;
     struct made_table *table = made->last;
     if (table == NULL || table->schema.field_count == 0) {
         (void)af_fail(&made->error, AF_EBUG, "a cell without a column");
-        return;
+        return NULL;
     }
     struct af_field *field = &table->fields[table->cell_count % table->schema.field_count];
-    if (!fits(field, value.type)) {
+    if (!fits(field, type)) {
         (void)af_fail(&made->error, AF_EBUG, "column %s has the type %s and now a value of type %s", field->name,
-                      af_type_name(field->type), af_type_name(value.type));
+                      af_type_name(field->type), af_type_name(type));
+        return NULL;
+    }
+    return has_room(made, table) ? cell_at(table, table->cell_count) : NULL;
+}
+
+void af_made_cell(struct af_made *made, struct af_value value)
+{
+    struct af_value *cell = new_cell(made, value.type);
+    if (cell == NULL)
         return;
-    }
-    if (table->cell_count == table->cell_cap) {
-        struct af_value *cells = grown(made, table->cells, table->cell_count, &table->cell_cap, sizeof *cells);
-        if (cells == NULL)
-            return;
-        table->cells = cells;
-    }
-    if (!af_value_copy(&value, made->arena, &table->cells[table->cell_count]))
+    if (!af_value_copy(&value, made->arena, cell))
         fail_memory(made, value.text.len);
     else
-        table->cell_count++;
+        made->last->cell_count++;
+}
+
+void af_made_borrowed(struct af_made *made, struct af_slice text)
+{
+    struct af_value *cell = new_cell(made, AF_TYPE_STRING);
+    if (cell == NULL)
+        return;
+    *cell = af_value_text(text);
+    made->last->cell_count++;
 }
 
 size_t af_made_rows(const struct af_made *made)
@@ -214,7 +273,7 @@ enum af_status af_made_finish(struct af_made *made, struct af_tables **out, stru
 
 static const struct af_value *cell_of(const struct made_table *table, size_t row, size_t column)
 {
-    return &table->cells[row * table->schema.field_count + column];
+    return cell_at(table, row * table->schema.field_count + column);
 }
 
 static enum af_status text_column(const struct made_table *table, size_t first, size_t count, size_t column, struct af_arena *arena,

@@ -54,6 +54,7 @@ struct af_made *af_made_new(struct af_arena *arena); /* NULL without memory */
 void af_made_begin(struct af_made *made, const char *name, size_t column_count, const char *const *columns);
 void af_made_tag(struct af_made *made, const char *name, struct af_slice value);
 void af_made_cell(struct af_made *made, struct af_value value);
+void af_made_borrowed(struct af_made *made, struct af_slice text); /* a cell of text that lives as long as the arena */
 size_t af_made_rows(const struct af_made *made); /* of the table at hand */
 /* As a stream, which needs no closing beyond af_tables_close. */
 AF_MUST_CHECK enum af_status af_made_finish(struct af_made *made, struct af_tables **out, struct af_error *err);

@@ -28,7 +28,9 @@ static int by_name(const void *a, const void *b)
 enum af_status query_names_put(struct query_names *names, struct af_slice name, struct af_slice type, struct af_error *err)
 {
     AF_TRY(grow(names, 1, err));
-    struct query_name item = { { af_arena_copy(names->arena, name), name.len }, { af_arena_copy(names->arena, type), type.len } };
+    struct query_name item = { { af_arena_copy(names->arena, name), name.len }, AF_SLICE_LIT("") };
+    if (type.len != 0)
+        item.type = af_slice_make(af_arena_copy(names->arena, type), type.len);
     if (item.name.ptr == NULL || item.type.ptr == NULL)
         return af_arena_fail(names->arena, name.len, "the names asked for", err);
     if (names->count != 0 && by_name(&names->items[names->count - 1], &item) >= 0)

@@ -292,8 +292,8 @@ static void put_values(struct show *show, struct af_slice measurement, struct af
             continue;
         if (window->given == 1)
             af_made_begin(show->made, measurement.ptr, 2, columns);
-        af_made_cell(show->made, af_value_text(key));
-        af_made_cell(show->made, af_value_text(values->items[i].name));
+        af_made_borrowed(show->made, key);
+        af_made_borrowed(show->made, values->items[i].name);
     }
 }
 

@@ -137,6 +137,9 @@ static bool can_tell(const struct fold_column *column, enum af_type type)
     return column->ops == FOLD_COUNT || (type == column->type && type != AF_TYPE_STRING);
 }
 
+/* A block of few points costs less than the three reads of its statistics. */
+enum { SMALL_BLOCK_BYTES = 512 };
+
 /* Of a part without a digest. Damaged ones are as good as none. Where only extremes are asked of one block, reading it is as fast. */
 static enum af_status load_stats(struct fold_worker *worker, const struct fold_column *column, struct fold_piece *piece,
                                  struct af_error *err)
@@ -146,7 +149,8 @@ static enum af_status load_stats(struct fold_worker *worker, const struct fold_c
     struct af_tsm_day *days;
     size_t count, day_count;
     const bool is_extreme = (column->ops & (FOLD_MIN | FOLD_MAX)) != 0 && (column->ops & FOLD_SUM) == 0;
-    if (piece->knows_stats || (is_extreme && piece->block_count < 2))
+    const bool is_one = piece->block_count == 1;
+    if (piece->knows_stats || (is_one && (is_extreme || piece->blocks[0].size <= SMALL_BLOCK_BYTES)))
         return AF_OK;
     piece->knows_stats = true;
     AF_TRY(af_part_stats(piece->part->part, &stats, err));

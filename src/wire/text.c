@@ -63,13 +63,18 @@ static void escape_all(struct af_buf *out, struct af_slice text)
     escape_run(out, (struct af_slice){ text.ptr + from, text.len - from });
 }
 
-void af_wire_json_text(struct af_buf *out, struct af_slice text)
+bool wire_text_is_plain(struct af_slice text)
 {
     size_t plain = 0;
     while (plain < text.len && is_plain[(unsigned char)text.ptr[plain]])
         plain++;
+    return plain == text.len;
+}
+
+void af_wire_json_text(struct af_buf *out, struct af_slice text)
+{
     af_buf_append_char(out, '"');
-    if (plain == text.len)
+    if (wire_text_is_plain(text))
         af_buf_append_slice(out, text);
     else
         escape_all(out, text);

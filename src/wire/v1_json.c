@@ -212,26 +212,107 @@ static enum af_status put_cell(struct af_wire *wire, const struct af_column *col
     }
 }
 
+/* --- rows that need no care: not pretty, every text plain. One look for room a row, not one a byte. ---------------------------------- */
+
+enum { PLAIN_CELL_BYTES = 64 }; /* of anything but text, with a comma */
+
+/* Bytes that the row may take; 0: a cell of it needs more care. */
+static size_t plain_row_bytes(const struct af_wire *wire, const struct af_batch *rows, size_t row)
+{
+    size_t bytes = 3;
+    for (size_t i = 0; i < wire->column_count; i++) {
+        const struct af_column *column = &rows->columns[i];
+        bytes += PLAIN_CELL_BYTES;
+        if (column->type == AF_TYPE_JSON || (column->type == AF_TYPE_F64 && isinf(column->f64[row])))
+            return 0;
+        if (column->type == AF_TYPE_STRING && af_column_has(column, row)) {
+            struct af_slice text = af_column_text(column, row);
+            if (!wire_text_is_plain(text))
+                return 0;
+            bytes += text.len;
+        }
+    }
+    return bytes;
+}
+
+static char *put_plain_text(char *dst, struct af_slice text)
+{
+    *dst++ = '"';
+    if (text.len != 0)
+        memcpy(dst, text.ptr, text.len);
+    dst += text.len;
+    *dst++ = '"';
+    return dst;
+}
+
+static char *put_word(char *dst, struct af_slice word)
+{
+    memcpy(dst, word.ptr, word.len);
+    return dst + word.len;
+}
+
+/* NULL: of a type that is not printed here. */
+static char *put_plain_cell(const struct af_wire *wire, const struct af_column *column, size_t row, bool is_first, char *dst)
+{
+    if (wire_is_null(column, row))
+        return put_word(dst, AF_SLICE_LIT("null"));
+    switch (column->type) {
+    case AF_TYPE_TIME:
+        return is_first && wire->options.epoch_ns != 0 ? af_i64_print(dst, column->i64[row] / wire->options.epoch_ns) : NULL;
+    case AF_TYPE_F64: return wire_f64_print_json(dst, column->f64[row]);
+    case AF_TYPE_I64: return af_i64_print(dst, column->i64[row]);
+    case AF_TYPE_BOOL: return put_word(dst, af_bit_get(column->bits, row) ? AF_SLICE_LIT("true") : AF_SLICE_LIT("false"));
+    case AF_TYPE_STRING: return put_plain_text(dst, af_column_text(column, row));
+    default: return NULL;
+    }
+}
+
+/* `[cell,cell]`, or nothing at all. */
+static bool put_plain_row(struct af_wire *wire, const struct af_batch *rows, size_t row)
+{
+    size_t bytes = wire->options.pretty ? 0 : plain_row_bytes(wire, rows, row);
+    char *dst = bytes != 0 ? af_buf_reserve(wire->out, bytes) : NULL;
+    if (dst == NULL)
+        return false;
+    *dst++ = '[';
+    for (size_t i = 0; i < wire->column_count && dst != NULL; i++) {
+        if (i != 0)
+            *dst++ = ',';
+        dst = put_plain_cell(wire, &rows->columns[i], row, i == 0, dst);
+    }
+    if (dst == NULL)
+        return false;
+    *dst++ = ']';
+    wire->out->len = (size_t)(dst - wire->out->ptr);
+    return true;
+}
+
+static enum af_status put_row(struct af_wire *wire, const struct af_batch *rows, size_t row, struct af_error *err)
+{
+    struct af_buf *out = wire->out;
+    line(wire, DEPTH_ROW);
+    af_buf_append_char(out, '[');
+    for (size_t i = 0; i < wire->column_count; i++) {
+        if (i != 0)
+            af_buf_append_char(out, ',');
+        line(wire, DEPTH_CELL);
+        AF_TRY(put_cell(wire, &rows->columns[i], row, i == 0, err));
+    }
+    line(wire, DEPTH_ROW);
+    af_buf_append_char(out, ']');
+    return AF_OK;
+}
+
 static enum af_status json_rows(struct af_wire *wire, const struct af_table *table, size_t first, size_t count, struct af_error *err)
 {
-    const struct af_batch *rows = table->rows;
-    struct af_buf *out = wire->out;
     for (size_t row = first; row < first + count; row++) {
-        af_buf_append_char(out, ',');
+        af_buf_append_char(wire->out, ',');
         if (wire->rows == 0 && row == first) {
             key(wire, DEPTH_IN_SERIES, "values");
-            af_buf_append_char(out, '[');
+            af_buf_append_char(wire->out, '[');
         }
-        line(wire, DEPTH_ROW);
-        af_buf_append_char(out, '[');
-        for (size_t i = 0; i < wire->column_count; i++) {
-            if (i != 0)
-                af_buf_append_char(out, ',');
-            line(wire, DEPTH_CELL);
-            AF_TRY(put_cell(wire, &rows->columns[i], row, i == 0, err));
-        }
-        line(wire, DEPTH_ROW);
-        af_buf_append_char(out, ']');
+        if (!put_plain_row(wire, table->rows, row))
+            AF_TRY(put_row(wire, table->rows, row, err));
     }
     return AF_OK;
 }

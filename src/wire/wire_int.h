@@ -76,6 +76,7 @@ const struct af_json *wire_nested(struct af_wire *wire, const struct af_column *
 struct af_slice wire_name_of(const struct af_group_key *key); /* empty: none */
 size_t wire_tags_of(const struct af_group_key *key, const struct af_key_part **out);
 void wire_msgpack_refusal(struct af_buf *out, const char *words);
+bool wire_text_is_plain(struct af_slice text); /* every byte stands for itself in JSON */
 /* A CSV cell as Go's encoding/csv writes it. */
 void wire_csv_cell(struct af_buf *out, struct af_slice text);
 #endif
