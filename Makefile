@@ -33,6 +33,8 @@ SRC_LIB := $(filter-out %_test.c %_fuzz.c %_bench.c src/cli/main.c src/cli/boots
 TEST_LIB := $(filter-out test/lib/fuzz_main.c,$(wildcard test/lib/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+# Taken into the object by the assembler, of which the compiler says nothing.
+$(foreach k,rel asan tsan fuzz static,$(BUILD)/$(k)/src/costs/prices.o): src/costs/prices.yaml
 
 .DEFAULT_GOAL := all
 .PHONY: all help clean unit tsan-unit fuzzers replayers benches demo test check-all check-extra bench differential fuzz tidy lambda clang-suite tsan sim \
@@ -169,7 +171,7 @@ check-extra:
 	@BUILD=$(BUILD) tools/test.sh extra
 # Terraform itself is in no registry that install.sh uses: without it these tests fail and say so.
 infra:
-	@tools/install.sh core test extra
+	@tools/install.sh core test extra policy
 	@BUILD=$(BUILD) tools/test.sh infra
 check-all:
 	@$(MAKE) --no-print-directory test
@@ -204,6 +206,7 @@ clang-suite:
 	then echo "1 passed, 0 failed"; else echo "0 passed, 1 failed"; fi
 
 docs: docs/limits.md
+	@python3 tools/infra_docs.py
 docs/limits.md: src/base/limits.h tools/limits.awk
 	awk -f tools/limits.awk $< >$@
 

@@ -21,17 +21,32 @@ ONS = [
     ("everything else", 1_300, 33_000_000, 480_000_000),
 ]
 
-# US dollars, us-east-1, on demand, without free tiers. "list": AWS's public price list as known on the date, to be looked up again before
-# money depends on it; "assumed": not found, a guess that scales as AWS says (an instance of twice the size costs twice as much).
-PRICES = {
-    "lambda_gb_s": (0.0000133334, "list 2025 (arm64)"),
-    "lambda_request": (0.20e-6, "list 2025"),
-    "sqs_request": (0.40e-6, "list 2025 (standard queue, first tier)"),
-    "s3_get": (0.40e-6, "list 2025"),
-    "s3_put_or_list": (5.00e-6, "list 2025"),
-    "worker_hour": (0.0725, "list 2025 (c7g.large: 2 vCPU, 4 GiB)"),
-    "influx_vcpu_hour": (0.12, "assumed"),
-}
+TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src", "costs", "prices.yaml")
+USED = ("lambda_gb_s", "lambda_request", "sqs_request", "s3_get", "s3_put_or_list", "worker_hour", "influx_medium_hour")
+
+
+def read_prices(path=TABLE):
+    """
+    The table that `afluxo costs --plan` has built in: name to (price, "assumed" or nothing, date, source). Of YAML only what that file uses:
+    under `prices:`, rows of `name: value`, a dash before the first. A test compares with a real reader.
+    """
+    rows, part = [], None
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            words = line.split("#")[0].strip() if line.lstrip().startswith("#") else line.strip()
+            if line[:1].strip():
+                part = words.rstrip(":")
+            elif part == "prices" and words:
+                if words.startswith("- "):
+                    rows.append({})
+                name, _, value = words.removeprefix("- ").partition(": ")
+                rows[-1][name] = value.strip().strip('"')
+    return {row["name"]: (float(row["price"]), "assumed" if row["assumed"] == "true" else "", row["date"], row["source"]) for row in rows}
+
+
+# US dollars, us-east-1, on demand, without free tiers. The smallest InfluxDB has one vCPU and an instance of twice the size costs twice as
+# much (so AWS says): its price is that of a vCPU.
+PRICES = {name: price for name, price in read_prices().items() if name in USED}
 
 # InfluxDB's instances: vCPU, and lines a second that AWS's guide gives for the class.
 CLASSES = {"large": (2, 50e3), "xlarge": (4, 100e3), "2xlarge": (8, 150e3), "4xlarge": (16, 250e3), "8xlarge": (32, 500e3),
@@ -99,7 +114,7 @@ def cost(objects, seconds, workers, influx_vcpu, is_lambda):
     price = {name: p[0] for name, p in PRICES.items()}
     count = len(objects)
     gets = sum(2 + size // (8 << 20) for _, size in objects)
-    out = {"InfluxDB": influx_vcpu * price["influx_vcpu_hour"] * seconds / 3600,
+    out = {"InfluxDB": influx_vcpu * price["influx_medium_hour"] * seconds / 3600,
            "SQS": price["sqs_request"] * (count / 10 + 2 * count + workers * seconds * 3 / WORKER["visibility_s"]),
            "S3": price["s3_get"] * gets + price["s3_put_or_list"] * (count / 1000 + count + workers * seconds / WORKER["beat_s"])}
     if is_lambda:
@@ -120,7 +135,7 @@ def predict(args):
     vcpu, per_s = CLASSES[args.instance]
     per_s = args.target or per_s
     print(f"{args.times} x ONS: {len(objects):,} objects, {size / 1e9:,.1f} GB, {rows / 1e9:,.2f} G rows; "
-          f"target db.influx.{args.instance}: {per_s:,.0f} lines/s")
+          f"target db.influx.{args.instance}: {per_s:,.0f} lines/s; dollars rest on assumed prices (below)")
     for name, worker, is_lambda in (("workers of 2 vCPU", WORKER, False), ("Lambda, concurrency", FUNCTION, True)):
         print(f"\n| {name} | time | target busy | InfluxDB | workers | SQS | S3 | all |\n|---|---|---|---|---|---|---|---|")
         for n in args.workers:
@@ -128,9 +143,9 @@ def predict(args):
             c = cost(objects, seconds, n, vcpu, is_lambda)
             print(f"| {n} | {duration(seconds)} | {busy['target'] * 100:.0f} % | " +
                   " | ".join(f"${c[k]:,.2f}" for k in ("InfluxDB", "workers", "SQS", "S3")) + f" | ${sum(c.values()):,.2f} |")
-    print("\n| price | dollars | source |\n|---|---|---|")
-    for name, (value, source) in PRICES.items():
-        print(f"| {name} | {value:.10f} | {source} |")
+    print("\n| price | dollars | | of | source |\n|---|---|---|---|---|")
+    for name, (value, mark, date, source) in PRICES.items():
+        print(f"| {name} | {value:.10f} | {mark} | {date} | {source} |")
 
 
 # --- a real run, here ---------------------------------------------------------------------------------------------------------------

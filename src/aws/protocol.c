@@ -52,6 +52,10 @@ static enum af_status take_result(struct af_aws_client *client, const char *acti
                af_fail(err, why.status, "%s %s: %s", service, action, why.message);
     (void)snprintf(name, sizeof name, "%sResult", action);
     *out = af_xml_get(root, name);
+    if (*out == NULL && strcmp(service, "ec2") == 0) { /* whose answers have no shell around the result */
+        (void)snprintf(name, sizeof name, "%sResponse", action);
+        *out = af_slice_is(root->name, name) ? root : NULL;
+    }
     return *out != NULL ? AF_OK : af_fail(err, AF_ECORRUPT, "%s %s: the answer has no %s", service, action, name);
 }
 

@@ -22,7 +22,8 @@ static const struct partition {
     { "", "amazonaws.com", "api.aws", "us-east-1" },
 };
 
-enum { GOV_IS_FIPS = 1, GOV_IS_FIPS_DUAL = 2, IS_CENTRAL = 4 }; /* in GovCloud the usual host is the FIPS one; with dual-stack too */
+/* In GovCloud the usual host is the FIPS one; with dual-stack too. Global: one host for all regions of a partition. */
+enum { GOV_IS_FIPS = 1, GOV_IS_FIPS_DUAL = 2, IS_CENTRAL = 4, IS_GLOBAL = 8 };
 static const struct aws_service services[] = {
     /* name                  id                      host                    signed as              protocol     target, version, flags */
     { "s3",                  "S3",                   "s3",                   "s3",                  AWS_REST,    NULL, NULL, 0 },
@@ -54,6 +55,11 @@ static const struct aws_service services[] = {
       "AWSInsightsIndexService", NULL, IS_CENTRAL },
     { "ssm",                 "SSM",                  "ssm",                  "ssm",                 AWS_JSON_11,
       "AmazonSSM", NULL, GOV_IS_FIPS },
+    { "ec2",                 "EC2",                  "ec2",                  "ec2",                 AWS_QUERY,
+      NULL, "2016-11-15", GOV_IS_FIPS },
+    { "iam",                 "IAM",                  "iam",                  "iam",                 AWS_QUERY,
+      NULL, "2010-05-08", IS_GLOBAL },
+    { "lambda",              "LAMBDA",               "lambda",               "lambda",              AWS_REST,    NULL, NULL, 0 },
 };
 
 const struct aws_service *aws_service_find(const char *name)
@@ -77,8 +83,39 @@ const char *aws_suffix(const char *region)
     return partition_of(region)->suffix;
 }
 
+/* IAM is one in a partition, and its hosts follow no rule. */
+static const struct global {
+    const char *prefix, *region;
+    const char *hosts[4];          /* usual, dual-stack, FIPS, both */
+} globals[] = {
+    { "cn-", "cn-north-1", { "iam.cn-north-1.amazonaws.com.cn", "iam.global.api.amazonwebservices.com.cn", "iam-fips.amazonaws.com.cn",
+                             "iam-fips.api.amazonwebservices.com.cn" } },
+    { "us-gov-", "us-gov-west-1", { "iam.us-gov.amazonaws.com", "iam.us-gov.api.aws", "iam.us-gov.amazonaws.com", "iam.us-gov.api.aws" } },
+    { "eusc-", "eusc-de-east-1", { "iam.eusc-de-east-1.amazonaws.eu", "iam.global.api.amazonwebservices.eu", "iam-fips.amazonaws.eu",
+                                   "iam-fips.api.amazonwebservices.eu" } },
+    { "us-iso-", "us-iso-east-1", { "iam.us-iso-east-1.c2s.ic.gov", "iam.api.aws.ic.gov", "iam-fips.us-iso-east-1.c2s.ic.gov",
+                                    "iam-fips.api.aws.ic.gov" } },
+    { "us-isob-", "us-isob-east-1", { "iam.us-isob-east-1.sc2s.sgov.gov", "iam.api.aws.scloud", "iam-fips.us-isob-east-1.sc2s.sgov.gov",
+                                      "iam-fips.api.aws.scloud" } },
+    { "us-isof-", "us-isof-south-1", { "iam.us-isof-south-1.csp.hci.ic.gov", "iam.api.aws.hci.ic.gov", "iam-fips.csp.hci.ic.gov",
+                                       "iam-fips.api.aws.hci.ic.gov" } },
+    { "eu-isoe-", "eu-isoe-west-1", { "iam.eu-isoe-west-1.cloud.adc-e.uk", "iam.api.cloud-aws.adc-e.uk", "iam-fips.cloud.adc-e.uk",
+                                      "iam-fips.api.cloud-aws.adc-e.uk" } },
+    { "", "us-east-1", { "iam.amazonaws.com", "iam.global.api.aws", "iam-fips.amazonaws.com", "iam-fips.global.api.aws" } },
+};
+
+static const struct global *global_of(const char *region)
+{
+    const struct global *g = globals;
+    while (strncmp(region, g->prefix, strlen(g->prefix)) != 0)
+        g++;
+    return g;
+}
+
 const char *aws_service_region(const struct aws_service *service, const char *region)
 {
+    if ((service->flags & IS_GLOBAL) != 0)
+        return global_of(region != NULL ? region : "")->region;
     if ((service->flags & IS_CENTRAL) != 0)
         return partition_of(region != NULL ? region : "")->central;
     return region == NULL && strcmp(service->name, "sts") == 0 ? "us-east-1" : region; /* roles are the same everywhere */
@@ -110,6 +147,10 @@ static const char *configured(struct af_aws *aws, const struct aws_service *serv
 
 static void own_endpoint(const struct af_aws *aws, const struct aws_service *service, const char *region, struct af_buf *out)
 {
+    if ((service->flags & IS_GLOBAL) != 0) {
+        af_buf_printf(out, "https://%s", global_of(region)->hosts[(aws->use_fips ? 2 : 0) + (aws->use_dualstack ? 1 : 0)]);
+        return;
+    }
     const struct partition *p = partition_of(region);
     unsigned same = aws->use_dualstack ? GOV_IS_FIPS_DUAL : GOV_IS_FIPS;
     bool has_usual = strcmp(p->prefix, "us-gov-") == 0 && (service->flags & same) != 0;

@@ -270,7 +270,7 @@ bool af_time_parse(struct af_slice text, int64_t *out_ns, bool *out_has_zone)
     int64_t clock_ns = 0;
     int32_t offset_s = 0;
     bool has_zone = false;
-    if (!scan_date(&in, &days))
+    if (text.len == 0 || !scan_date(&in, &days))
         return false;
     if (next_is(&in, 'T') || next_is(&in, ' ')) {
         if (!scan_clock(&in, &clock_ns))

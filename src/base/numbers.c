@@ -136,10 +136,10 @@ double af_decimal_to_f64(__int128 unscaled, unsigned scale)
 
 bool af_u64_parse(struct af_slice text, uint64_t *out)
 {
+    if (text.len == 0) /* before text.ptr, which may be NULL, is reckoned with */
+        return false;
     const char *at = text.ptr;
     const char *end = at + text.len;
-    if (text.len == 0)
-        return false;
     uint64_t value = 0;
     if (text.len < 20) { /* cannot overflow */
         for (; end - at >= 8; at += 8) {

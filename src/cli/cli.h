@@ -56,6 +56,13 @@ struct af_cli {
     const char *profile, *region, *endpoint_url, *wait_status, *dimensions, *statistic;
     uint64_t every_ms;
     bool once;
+    /* doctor */
+    const char *instance;
+    bool aws, write_test;
+    /* costs */
+    const char *db_class, *tier, *prices, *tag, *name_space;
+    uint64_t storage_gib, points_a_day, objects_a_day, queries_a_day;
+    bool plan, multi_az, refresh;
     /* a fleet: migrate --queue */
     const char *queue, *run, *status_of, *dead_letter_queue;
     uint64_t attempts, idle_ms, visibility_ms;
@@ -181,4 +188,6 @@ int af_cli_bucket(struct af_cli *cli);
 int af_cli_user(struct af_cli *cli);
 int af_cli_token(struct af_cli *cli);
 int af_cli_aws(struct af_cli *cli);
+int af_cli_costs(struct af_cli *cli);
+int af_cli_doctor(struct af_cli *cli);
 #endif

@@ -119,11 +119,29 @@ const struct af_cli_command af_cli_commands[] = {
       "ten messages and leaves them there, though each counts as received once more.\n\nFor example:\n"
       "afluxo aws influxdb CreateDbInstance - --wait AVAILABLE < instance.json",
       af_cli_aws },
-    { "lambda", "loader|monitor|query|scaler [--once [EVENT]]", "be a function of AWS Lambda, on the custom runtime", "once " COMMON,
+    { "costs", "[--tag KEY=VALUE] | --plan --class NAME --storage GIB", "what it costs in AWS, or what it would cost",
+      "tag refresh namespace plan class tier storage multi-az points-per-day objects-per-day queries-per-day prices "
+      "profile region endpoint-url ca-file insecure timeout " COMMON,
+      "Last month, this month so far and the forecast of its end, as Cost Explorer has them: by class (instance hours, storage, backups, "
+      "Lambda, SQS, S3, transfer, logs and metrics), by service and usage type, and per million points that the functions wrote. "
+      "Asking costs 0.01 USD a request: the answer is kept for the day. It needs the actions ce:GetCostAndUsage, ce:GetCostForecast and "
+      "ce:GetDimensionValues, and for the points cloudwatch:ListMetrics and cloudwatch:GetMetricData.\n\nWith --plan, nobody is asked: a "
+      "month is reckoned from a dated table of prices. What is assumed in it is marked with a star (docs/costs.md).\n\nFor example:\n"
+      "afluxo costs --plan --class db.influx.2xlarge --storage 400 --multi-az --points-per-day 50M --objects-per-day 2000",
+      af_cli_costs },
+    { "doctor", "[--from TARGET] [--aws]", "what is wrong with this set-up: this machine, a target, AWS",
+      "from to aws instance queue write-test state " TARGET "profile region endpoint-url " COMMON,
+      "A list of checks: ok, warning, failed, or not checked and why; each with what was seen and what to do. Nothing is changed, but for "
+      "--write-test. Without a target, this machine alone. --aws: credentials, the instance of Timestream for InfluxDB and what it stands "
+      "on, which metrics have data, a queue and its dead letters. A right that is missing is no failure: the check says which. What each "
+      "check looks at, and its limits: docs/doctor.md. Exit status 1 when a check failed. --timeout: for each answer, 5s unless "
+      "given.\n\nFor example:\nafluxo doctor --from https://influx.example:8086 --org ons-energy --bucket energy_data --aws",
+      af_cli_doctor },
+    { "lambda", "loader|monitor|query|scaler|provision [--once [EVENT]]", "be a function of AWS Lambda, on the custom runtime", "once " COMMON,
       "Takes invocations from AWS_LAMBDA_RUNTIME_API. loader: the objects of an event of S3, SQS, SNS or EventBridge go into InfluxDB. "
       "monitor: connects, writes a point and reads it back, measures that and publishes it. query: the platform's direct queries "
-      "behind API Gateway. scaler: the size of an instance follows its load. All are configured by their environment (docs/lambda.md). "
-      "function.zip, which make lambda builds, is the same in one static file.\n\nWith --once, outside of Lambda: one event, from the "
+      "behind API Gateway. scaler: the size of an instance follows its load. provision: what Terraform cannot make of one. All are "
+      "configured by their environment (docs/lambda.md). function.zip, which make lambda builds, is the same in one static file.\n\nWith --once, outside of Lambda: one event, from the "
       "file EVENT (- is standard input), and its answer on standard output.\n\nFor example:\n"
       "INFLUXDB_URL=http://localhost:8086 INFLUXDB_TOKEN=... afluxo lambda monitor --once",
       af_cli_lambda },

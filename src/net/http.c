@@ -349,6 +349,14 @@ static const char *found_ca_file(void)
     return NULL;
 }
 
+const char *af_http_ca_file(void)
+{
+    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
+    const char *found = found_ca_file();
+    const char *own = built->age >= CURLVERSION_SEVENTH ? built->cainfo : NULL;
+    return found == NULL && own != NULL && af_path_kind(own) == AF_PATH_FILE ? own : found;
+}
+
 static CURLcode set_connection(struct af_http *http)
 {
     CURL *easy = http->easy;
@@ -518,26 +526,65 @@ static void count(struct af_http *http)
     answer->bytes_received = number(http->easy, CURLINFO_SIZE_DOWNLOAD_T) + long_number(http->easy, CURLINFO_HEADER_SIZE);
 }
 
-/* "Expire date:Nov 25 07:00:00 2027 GMT" of the first certificate, which is the server's own. */
+/* A value of the first certificate, which is the server's own; NULL: it has none. */
+static const char *certificate_text(const struct curl_certinfo *info, const char *name)
+{
+    size_t len = strlen(name);
+    for (const struct curl_slist *line = info->certinfo[0]; line != NULL; line = line->next)
+        if (strncmp(line->data, name, len) == 0)
+            return line->data + len;
+    return NULL;
+}
+
+static void note_certificate(CURL *easy, struct af_http_answer *answer)
+{
+    struct curl_certinfo *info = NULL;
+    if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &info) != CURLE_OK || info == NULL || info->num_of_certs < 1)
+        return;
+    const char *names = certificate_text(info, "X509v3 Subject Alternative Name:"), *by = certificate_text(info, "Issuer:");
+    if (names == NULL)
+        names = certificate_text(info, "Subject:");
+    (void)snprintf(answer->certificate_names, sizeof answer->certificate_names, "%s", names != NULL ? names : "");
+    (void)snprintf(answer->certificate_by, sizeof answer->certificate_by, "%s", by != NULL ? by : "");
+}
+
+/* "Expire date:Nov 25 07:00:00 2027 GMT" */
 static int64_t certificate_end(CURL *easy)
 {
-    static const char name[] = "Expire date:";
     struct curl_certinfo *info = NULL;
     if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &info) != CURLE_OK || info == NULL || info->num_of_certs < 1)
         return 0;
-    for (const struct curl_slist *line = info->certinfo[0]; line != NULL; line = line->next) {
-        time_t end_s = strncmp(line->data, name, sizeof name - 1) == 0 ? curl_getdate(line->data + sizeof name - 1, NULL) : -1;
-        if (end_s > 0)
-            return end_s < INT64_MAX / 1000000000 ? (int64_t)end_s * 1000000000 : INT64_MAX;
-    }
-    return 0;
+    const char *end = certificate_text(info, "Expire date:");
+    time_t end_s = end != NULL ? curl_getdate(end, NULL) : -1;
+    return end_s <= 0 ? 0 : end_s < INT64_MAX / 1000000000 ? (int64_t)end_s * 1000000000 : INT64_MAX;
+}
+
+/* "Wed, 25 Nov 2026 07:00:00 GMT" */
+static int64_t date_of(const struct af_http_answer *answer)
+{
+    char text[64];
+    struct af_slice date = af_http_answer_header(answer, "date");
+    if (date.len == 0 || date.len >= sizeof text)
+        return 0;
+    memcpy(text, date.ptr, date.len);
+    text[date.len] = '\0';
+    time_t s = curl_getdate(text, NULL);
+    return s > 0 && s < INT64_MAX / 1000000000 ? (int64_t)s * 1000000000 : 0;
 }
 
 static void note_connection(struct af_http *http)
 {
-    uint64_t tls_us = number(http->easy, CURLINFO_APPCONNECT_TIME_T);
-    http->answer->connect_us = tls_us != 0 ? tls_us : number(http->easy, CURLINFO_CONNECT_TIME_T);
-    http->answer->certificate_ends_ns = http->want_certificate ? certificate_end(http->easy) : 0;
+    struct af_http_answer *answer = http->answer;
+    const char *address = NULL;
+    answer->lookup_us = number(http->easy, CURLINFO_NAMELOOKUP_TIME_T);
+    answer->tls_us = number(http->easy, CURLINFO_APPCONNECT_TIME_T);
+    answer->date_ns = date_of(answer);
+    answer->connect_us = answer->tls_us != 0 ? answer->tls_us : number(http->easy, CURLINFO_CONNECT_TIME_T);
+    answer->certificate_ends_ns = http->want_certificate ? certificate_end(http->easy) : 0;
+    if (curl_easy_getinfo(http->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address != NULL)
+        (void)snprintf(answer->address, sizeof answer->address, "%s", address);
+    if (http->want_certificate)
+        note_certificate(http->easy, answer);
 }
 
 static enum af_status done(struct af_http *http, CURLcode code, struct af_error *err)
@@ -649,7 +696,11 @@ static enum af_status run(struct af_http *http, bool *out_is_done, struct af_err
         }
         if (http->is_paused)
             return AF_OK;
-        AF_TRY(check_patience(http, err));
+        enum af_status status = check_patience(http, err);
+        if (status != AF_OK) {
+            note_connection(http);
+            return status;
+        }
         if (curl_multi_poll(http->multi, NULL, 0, wait_ms(http), NULL) != CURLM_OK)
             return af_fail_nomem(err, "an HTTP request");
     }

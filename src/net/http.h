@@ -52,7 +52,12 @@ struct af_http_answer {
     uint64_t bytes_sent;
     uint64_t bytes_received;
     uint64_t connect_us;           /* until the connection stood: name, TCP, TLS; 0: one was there */
+    /* How far the connection came, also of a request that failed: until the name was known, until TLS stood; 0: not so far */
+    uint64_t lookup_us, tls_us;
+    char address[64];              /* of the server that TCP reached; "": none */
+    int64_t date_ns;               /* the server's clock, by its header Date; 0: it said none */
     int64_t certificate_ends_ns;   /* with want_certificate; 0: no TLS */
+    char certificate_names[256], certificate_by[256]; /* likewise: whom it is for (as much as fits), and who signed it */
 };
 void af_http_answer_init(struct af_http_answer *answer);
 void af_http_answer_done(struct af_http_answer *answer);
@@ -61,6 +66,7 @@ void af_http_answer_done(struct af_http_answer *answer);
 struct af_slice af_http_answer_header(const struct af_http_answer *answer, const char *name);
 
 void af_http_init(void); /* idempotent, thread-safe */
+const char *af_http_ca_file(void); /* where the certificates are that this system trusts; NULL: not in any place that is known */
 
 struct af_http;
 AF_MUST_CHECK enum af_status af_http_new(const struct af_http_options *options, struct af_http **out, struct af_error *err);

@@ -499,6 +499,8 @@ static struct tls_server tls_start(const char *cert)
     return server;
 }
 
+static struct af_http_answer seen; /* by the last tls_get; its buffers are gone */
+
 static enum af_status tls_get(const struct tls_server *server, struct af_http_options options)
 {
     struct af_http_answer answer;
@@ -514,6 +516,7 @@ static enum af_status tls_get(const struct tls_server *server, struct af_http_op
     if (status == AF_OK)
         AF_CHECK_INT(answer.status, 200);
     af_http_free(http);
+    seen = answer;
     af_http_answer_done(&answer);
     return status;
 }
@@ -547,6 +550,56 @@ AF_TEST(tls_is_verified_and_refusals_teach)
     AF_CHECK_FAILS(tls_get(&server, (struct af_http_options){ .ca_file = ca }), AF_EIO);
     AF_CHECK(says("another name than localhost"));
     tls_stop(&server);
+}
+
+/* What the doctor goes by: which step a connection came to, and whose certificate it is, accepted or not. */
+AF_TEST(how_far_a_connection_came)
+{
+    make_certificates();
+    char ca[256];
+    snprintf(ca, sizeof ca, "%s/ca.pem", af_test_dir());
+    struct tls_server server = tls_start("ok.pem");
+    AF_CHECK_OK(tls_get(&server, (struct af_http_options){ .ca_file = ca, .want_certificate = true }), err);
+    AF_CHECK(seen.lookup_us != 0 && seen.tls_us != 0 && seen.connect_us == seen.tls_us && seen.address[0] != '\0');
+    AF_CHECK(strstr(seen.certificate_names, "localhost") != NULL && strstr(seen.certificate_by, "test-ca") != NULL);
+    AF_CHECK(seen.certificate_ends_ns > af_clock_now_ns());
+    AF_CHECK_FAILS(tls_get(&server, (struct af_http_options){ .want_certificate = true }), AF_EIO);
+    AF_CHECK(seen.address[0] != '\0' && seen.tls_us == 0 && seen.connect_us == 0);
+    tls_stop(&server);
+
+    server = tls_start("old.pem");
+    AF_CHECK_OK(tls_get(&server, (struct af_http_options){ .skip_verify = true, .want_certificate = true }), err);
+    AF_CHECK(seen.certificate_ends_ns != 0 && seen.certificate_ends_ns < af_clock_now_ns());
+    AF_CHECK_OK(tls_get(&server, (struct af_http_options){ .skip_verify = true }), err);
+    AF_CHECK(seen.certificate_ends_ns == 0 && seen.certificate_names[0] == '\0');
+    tls_stop(&server);
+}
+
+AF_TEST(a_servers_clock_and_a_port_where_nobody_is)
+{
+    struct af_peer *peer = af_peer_start(STEPS({ .bytes = "HTTP/1.1 204 No\r\nDate: Thu, 01 Jan 1970 00:00:10 GMT\r\n\r\n" },
+                                               { .bytes = "HTTP/1.1 204 No\r\nDate: some day\r\n\r\n" },
+                                               { .bytes = "HTTP/1.1 204 No\r\n\r\n" }));
+    struct af_http *http = client((struct af_http_options){ .connect_timeout_ms = 2000 });
+    struct af_http_answer answer;
+    char url[64];
+    af_http_answer_init(&answer);
+    AF_CHECK_OK(get(http, af_peer_url(peer), &answer), err);
+    AF_CHECK_INT(answer.date_ns, INT64_C(10000000000));
+    for (int i = 0; i < 2; i++) {
+        AF_CHECK_OK(get(http, af_peer_url(peer), &answer), err);
+        AF_CHECK_INT(answer.date_ns, 0);
+    }
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", af_peer_free_port());
+    AF_CHECK_FAILS(get(http, url, &answer), AF_EIO);
+    AF_CHECK(answer.lookup_us != 0 && answer.address[0] == '\0' && answer.connect_us == 0);
+    AF_CHECK_FAILS(get(http, "http://no-such-host.invalid/", &answer), AF_EIO);
+    AF_CHECK(answer.lookup_us == 0 && answer.address[0] == '\0');
+    const char *file = af_http_ca_file();
+    AF_CHECK(file == NULL || file[0] == '/');
+    af_http_free(http);
+    af_http_answer_done(&answer);
+    af_peer_stop(peer);
 }
 
 AF_TEST(tls_on_a_plain_port_says_so)

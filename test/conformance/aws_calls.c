@@ -9,6 +9,7 @@
  */
 #include "aws/bedrock.h"
 #include "aws/cloudwatch.h"
+#include "aws/cost_explorer.h"
 #include "aws/kms.h"
 #include "aws/s3.h"
 #include "aws/secrets.h"
@@ -328,6 +329,69 @@ static enum af_status emf(void)
     return AF_OK;
 }
 
+/* --- Cost Explorer ----------------------------------------------------------------------------------------------------------- */
+
+/* START END GRANULARITY TAG_KEY TAG_VALUE GROUP GROUP */
+static struct af_ce_query ce_query(void)
+{
+    struct af_ce_query query = { args[0], args[1], args[2], args[3], args[4], { args[5], args[6] } };
+    query.tag_key = args[3][0] != '\0' ? args[3] : NULL;
+    for (int i = 0; i < AF_CE_GROUPS_MAX; i++)
+        query.groups[i] = args[5 + i][0] != '\0' ? args[5 + i] : NULL;
+    return query;
+}
+
+static void ce_cost(double cost, struct af_slice currency)
+{
+    text("currency", currency);
+    af_buf_append_str(&out, ",\"cost\":");
+    af_json_append_f64(&out, cost);
+    end();
+}
+
+static enum af_status ce_usage(void)
+{
+    const struct af_ce_query query = ce_query();
+    struct af_ce_row *rows;
+    size_t n = 0;
+    uint32_t requests = 0;
+    AF_TRY(connect("ce"));
+    AF_TRY(af_ce_usage(client, &query, &arena, &rows, &n, &requests, &err));
+    for (size_t i = 0; i < n; i++) {
+        text("start", rows[i].start);
+        text("service", rows[i].keys[0]);
+        text("usage_type", rows[i].keys[1]);
+        ce_cost(rows[i].cost, rows[i].currency);
+    }
+    return AF_OK;
+}
+
+static enum af_status ce_forecast(void)
+{
+    const struct af_ce_query query = ce_query();
+    struct af_slice currency;
+    double cost;
+    AF_TRY(connect("ce"));
+    AF_TRY(af_ce_forecast(client, &query, &arena, &cost, &currency, &err));
+    ce_cost(cost, currency);
+    return AF_OK;
+}
+
+/* DIMENSION START END */
+static enum af_status ce_values(void)
+{
+    struct af_slice *names;
+    size_t n = 0;
+    uint32_t requests = 0;
+    AF_TRY(connect("ce"));
+    AF_TRY(af_ce_dimension_values(client, args[0], args[1], args[2], &arena, &names, &n, &requests, &err));
+    for (size_t i = 0; i < n; i++) {
+        text("value", names[i]);
+        end();
+    }
+    return AF_OK;
+}
+
 /* --- KMS, SNS, STS ----------------------------------------------------------------------------------------------------------- */
 
 static enum af_status kms_make(void)
@@ -595,6 +659,8 @@ static const struct {
     { "secret-watch", secret_watch }, { "secret-crowd", secret_crowd },
     { "metric-put", metric_put },     { "metric-get", metric_get },
     { "metric-exists", metric_exists }, { "emf", emf },
+    { "ce-usage", ce_usage },         { "ce-forecast", ce_forecast },
+    { "ce-values", ce_values },
     { "kms-make", kms_make },         { "kms-round", kms_round },
     { "kms-open", kms_open },         { "kms-state", kms_state },
     { "sns", sns },                   { "sts-identity", sts_identity },

@@ -193,7 +193,8 @@ class Signatures(unittest.TestCase):
 
 SERVICES = {"s3": {"Accelerate": False, "UseGlobalEndpoint": False, "DisableMultiRegionAccessPoints": False, "ForcePathStyle": False},
             "sqs": {}, "secretsmanager": {}, "cloudwatch": {}, "logs": {}, "sts": {"UseGlobalEndpoint": False}, "sns": {}, "kms": {},
-            "timestream-write": {}, "timestream-query": {}, "timestream-influxdb": {}, "bedrock-runtime": {}, "events": {}, "ce": {}, "ssm": {}}
+            "timestream-write": {}, "timestream-query": {}, "timestream-influxdb": {}, "bedrock-runtime": {}, "events": {}, "ce": {}, "ssm": {},
+            "ec2": {}, "iam": {}, "lambda": {}}
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 ODD = ("ce", "eusc-de-east-1")  # dual-stack only, whatever is asked for
 

@@ -49,6 +49,9 @@ ANSWERS = {
     "DescribeKey": {"KeyMetadata": {"KeyId": "k", "KeyState": "Enabled"}},
     "ListMetrics": {"Metrics": []},
     "GetMetricData": {"MetricDataResults": []},
+    "GetCostAndUsage": {"ResultsByTime": []},
+    "GetCostForecast": {"Total": {"Amount": "1", "Unit": "USD"}},
+    "GetDimensionValues": {"DimensionValues": [], "ReturnSize": 0, "TotalSize": 0},
     "converse": {"output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}}, "stopReason": "end_turn",
                  "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}, "metrics": {"latencyMs": 1}},
     "invoke": {"embedding": [0.0, 1.0, 2.0]},
@@ -397,6 +400,28 @@ class Metrics(Case):
                    Namespace="AWS/Timestream/InfluxDB", Dimensions=[{"Name": "DbInstanceName"}])
 
 
+class Costs(Case):
+    period = {"Start": "2026-10-01", "End": "2026-11-26"}
+    tag = {"Tags": {"Key": "projé", "Values": ['af"luxo']}}
+
+    def test_usage(self):
+        ours = self.check(["ce-usage", "2026-10-01", "2026-11-26", "MONTHLY", "projé", 'af"luxo', "SERVICE", "USAGE_TYPE"], "ce",
+                          "get_cost_and_usage", TimePeriod=self.period, Granularity="MONTHLY", Filter=self.tag,
+                          Metrics=["UnblendedCost", "UsageQuantity"],
+                          GroupBy=[{"Type": "DIMENSION", "Key": "SERVICE"}, {"Type": "DIMENSION", "Key": "USAGE_TYPE"}])
+        self.assertIn("/us-east-1/ce/aws4_request", ours[0].headers["authorization"])
+        self.check(["ce-usage", "2026-10-01", "2026-11-26", "DAILY"], "ce", "get_cost_and_usage", TimePeriod=self.period, Granularity="DAILY",
+                   Metrics=["UnblendedCost", "UsageQuantity"])
+
+    def test_forecast(self):
+        self.check(["ce-forecast", "2026-10-01", "2026-11-26", "DAILY", "projé", 'af"luxo'], "ce", "get_cost_forecast",
+                   TimePeriod=self.period, Metric="UNBLENDED_COST", Granularity="DAILY", Filter=self.tag)
+
+    def test_values(self):
+        self.check(["ce-values", "SERVICE", "2026-10-01", "2026-11-26"], "ce", "get_dimension_values", TimePeriod=self.period,
+                   Dimension="SERVICE")
+
+
 class KeysTopicsRoles(Case):
     def test_kms(self):
         self.check(["kms-make", "alias/data"], "kms", "generate_data_key", KeyId="alias/data", KeySpec="AES_256")
@@ -610,7 +635,7 @@ class Endpoints(Case):
     services = {"sqs": "list_queues", "secretsmanager": "list_secrets", "cloudwatch": "list_metrics", "sts": "get_caller_identity",
                 "sns": "list_topics", "kms": "list_keys", "timestream-write": "describe_endpoints", "timestream-query": "describe_endpoints",
                 "timestream-influxdb": "list_db_instances", "s3": "list_buckets", "logs": "describe_log_groups",
-                "bedrock-runtime": "list_async_invokes"}
+                "bedrock-runtime": "list_async_invokes", "ce": "list_cost_category_definitions"}
 
     class Seen(Exception):
         pass

@@ -42,6 +42,42 @@ resource "aws_ce_cost_allocation_tag" "this" {
   status  = "Active"
 }
 
+# Keys that costs are counted by beside it: afluxo:module tells the modules apart (`afluxo costs --tag afluxo:module=ingest`).
+resource "aws_ce_cost_allocation_tag" "others" {
+  for_each = var.other_tag_keys
+  tag_key  = each.value
+  status   = "Active"
+  lifecycle {
+    precondition {
+      condition     = var.activate_tag
+      error_message = "other_tag_keys: only the payer's account activates tags. Set activate_tag there, or leave other_tag_keys empty here."
+    }
+  }
+}
+
+# What `afluxo costs` asks. Cost Explorer's figures are the account's and these two actions of CloudWatch know no resource: none is narrower.
+data "aws_iam_policy_document" "reader" {
+  count = var.reader_policy ? 1 : 0
+  statement {
+    sid       = "ReadCosts"
+    actions   = ["ce:GetCostAndUsage", "ce:GetCostForecast", "ce:GetDimensionValues"]
+    resources = ["*"]
+  }
+  statement {
+    sid       = "ReadPointsWritten"
+    actions   = ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_policy" "reader" {
+  count       = var.reader_policy ? 1 : 0
+  name        = "${var.name}-costs"
+  description = "Reads what ${var.name} costs: afluxo costs"
+  policy      = data.aws_iam_policy_document.reader[0].json
+  tags        = local.tags
+}
+
 resource "aws_ce_anomaly_monitor" "this" {
   count        = var.anomaly_at_least > 0 ? 1 : 0
   name         = "${var.name}-costs"

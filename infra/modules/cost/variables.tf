@@ -55,6 +55,24 @@ variable "activate_tag" {
   default     = false
 }
 
+variable "other_tag_keys" {
+  description = "Further keys of tags to count costs by, such as afluxo:module. In the payer's account only, as activate_tag."
+  type        = set(string)
+  nullable    = false
+  default     = []
+  validation {
+    condition     = alltrue([for key in var.other_tag_keys : length(key) >= 1 && length(key) <= 128 && !startswith(key, "aws:")])
+    error_message = "other_tag_keys: 1 to 128 characters each, and none of AWS's own (aws:...)."
+  }
+}
+
+variable "reader_policy" {
+  description = "Make a policy with what `afluxo costs` needs, to be attached to who may see costs."
+  type        = bool
+  nullable    = false
+  default     = false
+}
+
 variable "anomaly_at_least" {
   description = "An unusual cost is said when it is at least so much; 0: no monitor is made."
   type        = number
