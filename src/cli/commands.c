@@ -4,6 +4,7 @@
 #define TARGET "bucket org token token-file user password-file influx-version ca-file insecure timeout "
 #define COMMON "config json quiet verbose help"
 #define S3 "profile region endpoint-url requester-pays "
+#define BACKUP_S3 "profile region endpoint-url "
 #define SOURCES "dataset mapping infer list-datasets measurement time-zone strict precision " S3
 
 const struct af_cli_command af_cli_commands[] = {
@@ -68,17 +69,24 @@ const struct af_cli_command af_cli_commands[] = {
       "owner alone. SIGTERM and SIGINT end it after the requests at work.\n\nFor example:\nafluxo serve --data ./demo-data --listen "
       "127.0.0.1:8086",
       af_cli_serve },
-    { "backup", "DIR --from TARGET", "copy buckets of a data directory into a backup directory", "from form " TARGET COMMON,
+    { "backup", "DIR|s3://BUCKET/PREFIX --from TARGET", "copy buckets into a backup directory or S3",
+      "from form " TARGET BACKUP_S3 COMMON,
       "Each bucket is copied as of one moment, while writes go on, and every archive is read back before the manifest is written. The same "
       "directory can be restored here, with `influxd restore -portable` (1.x) and with `influx restore` (2.x). Without --bucket, all "
-      "buckets.\n\nFor example:\nafluxo backup /backups/monday --from ./demo-data",
+      "buckets.\n\nIn S3, archives go up one by one, in parts with checksums, and the manifest last: the directory that is backed up needs "
+      "room for the largest archive.\n\nA running InfluxDB 2.x (--from http...) is asked through its backup API, with an operator token: "
+      "without users and tokens, deletes applied, each shard as of when it was asked for.\n\nFor example:\n"
+      "afluxo backup /backups/monday --from ./demo-data\n"
+      "afluxo backup s3://backups/influx --from ./demo-data",
       af_cli_backup },
-    { "restore", "DIR --to TARGET", "bring a backup, or the data directory of an InfluxDB, into a data directory or server",
-      "to new-bucket rpc " TARGET COMMON,
+    { "restore", "DIR|s3://BUCKET/PREFIX --to TARGET",
+      "bring a backup, or the data directory of an InfluxDB, into a data directory or server",
+      "to new-bucket rpc " TARGET BACKUP_S3 COMMON,
       "DIR is a backup of afluxo, a portable backup of InfluxDB 1.x, a backup of 2.x, or the data directory itself (1.x: the one with "
       "data, wal and meta; 2.x: the one with engine) of a server that is not running. All of a backup is checked before anything "
       "changes. A bucket that is there keeps its points; of equal ones those restored count. With --bucket only that one, with "
-      "--new-bucket under another name. To a server, a backup goes as bulkload does.",
+      "--new-bucket under another name. To a server, a backup goes as bulkload does. In S3, the newest manifest under the "
+      "prefix counts, or the one that is named in full; into a data directory only.",
       af_cli_restore },
     { "bulkload", "DIR --to URL", "load whole shards into a running InfluxDB, faster than writes, and count them there",
       "to new-bucket rpc " TARGET COMMON,
@@ -137,12 +145,14 @@ const struct af_cli_command af_cli_commands[] = {
       "check looks at, and its limits: docs/doctor.md. Exit status 1 when a check failed. --timeout: for each answer, 5s unless "
       "given.\n\nFor example:\nafluxo doctor --from https://influx.example:8086 --org ons-energy --bucket energy_data --aws",
       af_cli_doctor },
-    { "lambda", "loader|monitor|query|scaler|provision [--once [EVENT]]", "be a function of AWS Lambda, on the custom runtime", "once " COMMON,
+    { "lambda", "loader|monitor|query|scaler|provision [--once [EVENT]]", "be a function of AWS Lambda, on the custom runtime",
+      "once " COMMON,
       "Takes invocations from AWS_LAMBDA_RUNTIME_API. loader: the objects of an event of S3, SQS, SNS or EventBridge go into InfluxDB. "
       "monitor: connects, writes a point and reads it back, measures that and publishes it. query: the platform's direct queries "
       "behind API Gateway. scaler: the size of an instance follows its load. provision: what Terraform cannot make of one. All are "
-      "configured by their environment (docs/lambda.md). function.zip, which make lambda builds, is the same in one static file.\n\nWith --once, outside of Lambda: one event, from the "
-      "file EVENT (- is standard input), and its answer on standard output.\n\nFor example:\n"
+      "configured by their environment (docs/lambda.md). function.zip, which make lambda builds, is the same in one static file.\n\n"
+      "With --once, outside of Lambda: one event, from the file EVENT (- is standard input), and its answer on standard output.\n\n"
+      "For example:\n"
       "INFLUXDB_URL=http://localhost:8086 INFLUXDB_TOKEN=... afluxo lambda monitor --once",
       af_cli_lambda },
     { "completion", "bash|zsh|fish", "print a completion script for a shell", "help", NULL, af_cli_completion },

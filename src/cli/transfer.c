@@ -1,7 +1,9 @@
 /* transfer.c - wholes in and out: backup, restore, bulkload, export. */
 #include "transfer/transfer.h"
+#include "aws/s3.h"
 #include "base/calendar.h"
 #include "base/limits.h"
+#include "cli/backup_s3.h"
 #include "cli/cli.h"
 #include "codec/compress.h"
 #include "format/json/json.h"
@@ -103,28 +105,34 @@ static bool parse_form(const char *text, unsigned *out)
     return *out != 0;
 }
 
-int af_cli_backup(struct af_cli *cli)
+/* Into a directory, or through one into S3. */
+static enum af_status back_up(struct af_cli *cli, struct af_backup_options *options, struct af_transfer_counts *counts,
+                              struct af_error *err)
+{
+    struct af_cli_backup_s3 *s3;
+    if (!af_s3_is_name(options->dir))
+        return af_backup(options, counts, err);
+    AF_TRY(af_cli_backup_s3_open(cli, options->dir, options->house->dir, &s3, err));
+    options->dir = af_cli_backup_s3_dir(s3);
+    options->elsewhere = af_cli_backup_s3_elsewhere(s3);
+    enum af_status status = af_backup(options, counts, err);
+    af_cli_backup_s3_end(s3, status == AF_OK);
+    af_cli_backup_s3_close(s3);
+    return status;
+}
+
+static int back_up_house(struct af_cli *cli, const char *from, unsigned forms)
 {
     struct af_error err = { 0 };
     struct af_house house;
     struct watching watching;
     struct af_transfer_counts counts;
     int64_t start_ns = af_clock_mono_ns();
-    unsigned forms;
-    const char *from = af_cli_target_url(cli->from);
-    if (cli->arg_count != 1 || from == NULL)
-        return af_cli_usage_error(cli, "backup takes one directory to write to, and --from the data directory");
-    if (!af_cli_is_directory(from))
-        return af_cli_usage_error(cli, "%s: only data directories of ours are backed up; a server has `influx backup` or `influxd "
-                                       "backup -portable`",
-                                  from);
-    if (!parse_form(cli->form, &forms))
-        return af_cli_usage_error(cli, "--form is 1, 2 or both, not \"%s\"", cli->form);
     if (af_cli_need_house(from, &err) != AF_OK || open_house(cli, from, &house, &err) != AF_OK)
         return fail(cli, &err);
     struct af_backup_options options = { .house = &house, .org = cli->org, .bucket = cli->bucket, .dir = cli->args[0], .forms = forms,
                                          .watch = watch_with(&watching, cli) };
-    enum af_status status = af_backup(&options, &counts, &err);
+    enum af_status status = back_up(cli, &options, &counts, &err);
     af_progress_free(watching.progress);
     af_house_close(&house);
     return status == AF_OK ? tell(cli, "backed up and read back", &counts, start_ns) : fail(cli, &err);
@@ -194,15 +202,116 @@ int af_cli_bulkload(struct af_cli *cli)
     return bulkload(cli, cli->args[0], url);
 }
 
+/* --- backup of a server: into a house of the run's own, and that into the backup ---------------------------------------------- */
+
+struct serving {
+    struct af_cli *cli;
+    char scratch[AF_PATH_BYTES_MAX], house[AF_PATH_BYTES_MAX + 16], archives[AF_PATH_BYTES_MAX + 16];
+    struct af_transfer_watch watch;
+    unsigned forms;
+};
+
+/* Beside the backup, where there is room for it; of one in S3 where the environment says. */
+static enum af_status make_scratch(struct serving *s, struct af_error *err)
+{
+    const char *to = s->cli->args[0];
+    const bool is_s3 = af_s3_is_name(to);
+    const char *tmp = af_cli_scratch_dir();
+    if (!is_s3)
+        AF_TRY(af_dir_make(to, err));
+    const int len = snprintf(s->scratch, sizeof s->scratch, "%s/afluxo-backup-%" PRId64 ".tmp", !is_s3 ? to : tmp != NULL ? tmp : "/tmp",
+                             af_clock_mono_ns());
+    if (len < 0 || (size_t)len >= sizeof s->scratch)
+        return af_fail(err, AF_EINVAL, "%s: too long for a path", to);
+    (void)snprintf(s->house, sizeof s->house, "%s/data", s->scratch);
+    (void)snprintf(s->archives, sizeof s->archives, "%s/archives", s->scratch);
+    AF_TRY(af_dir_make_private(s->scratch, err));
+    return af_dir_make(s->archives, err);
+}
+
+static enum af_status fetch_and_back_up(struct serving *s, struct af_house *house, const char *from, struct af_transfer_counts *counts,
+                                        struct af_error *err)
+{
+    struct af_bulkload_options server;
+    struct af_transfer_counts fetched;
+    AF_TRY(server_options(s->cli, s->archives, from, &server, err));
+    server.watch = s->watch;
+    AF_TRY(af_fetch(&server, house, &fetched, err));
+    struct af_backup_options options = { .house = house, .dir = s->cli->args[0], .forms = s->forms, .watch = s->watch };
+    AF_TRY(back_up(s->cli, &options, counts, err));
+    counts->points_dropped = fetched.points_dropped;
+    memcpy(counts->dropped_why, fetched.dropped_why, sizeof counts->dropped_why);
+    return AF_OK;
+}
+
+static enum af_status run_serving(struct serving *s, const char *from, struct af_transfer_counts *counts, struct af_error *err)
+{
+    struct af_house house;
+    AF_TRY(make_scratch(s, err));
+    s->cli->is_bulk = true;
+    enum af_status status = open_house(s->cli, s->house, &house, err);
+    if (status == AF_OK) {
+        status = fetch_and_back_up(s, &house, from, counts, err);
+        af_house_close(&house);
+    }
+    (void)!af_dir_remove(s->scratch, NULL);
+    return status;
+}
+
+static int back_up_server(struct af_cli *cli, const char *from, unsigned forms)
+{
+    struct af_error err = { 0 };
+    struct watching watching;
+    struct af_transfer_counts counts = { 0 };
+    int64_t start_ns = af_clock_mono_ns();
+    struct serving s = { .cli = cli, .watch = watch_with(&watching, cli), .forms = forms };
+    enum af_status status = run_serving(&s, from, &counts, &err);
+    af_progress_free(watching.progress);
+    return status == AF_OK ? tell(cli, "backed up and read back", &counts, start_ns) : fail(cli, &err);
+}
+
+int af_cli_backup(struct af_cli *cli)
+{
+    unsigned forms;
+    const char *from = af_cli_target_url(cli->from);
+    if (cli->arg_count != 1 || from == NULL)
+        return af_cli_usage_error(cli, "backup takes one directory or s3://bucket/prefix to write to, and --from the data directory or "
+                                       "server");
+    if (!parse_form(cli->form, &forms))
+        return af_cli_usage_error(cli, "--form is 1, 2 or both, not \"%s\"", cli->form);
+    if (af_cli_is_directory(from))
+        return back_up_house(cli, from, forms);
+    if (!af_url_is_http(from))
+        return af_cli_usage_error(cli, "%s: neither a data directory nor a server", from);
+    return back_up_server(cli, from, forms);
+}
+
 /* --- restore ---------------------------------------------------------------------------------------------------------------- */
+
+static enum af_status restore_from_s3(struct af_cli *cli, struct af_restore_options *options, struct af_transfer_counts *counts,
+                                      struct af_error *err)
+{
+    struct af_cli_backup_s3 *s3;
+    AF_TRY(af_cli_backup_s3_open(cli, options->dir, options->house->dir, &s3, err));
+    options->dir = af_cli_backup_s3_dir(s3);
+    options->elsewhere = af_cli_backup_s3_elsewhere(s3);
+    enum af_status status = af_cli_backup_s3_manifest(s3, err);
+    if (status == AF_OK)
+        status = af_restore(options, counts, err);
+    if (status != AF_OK && strstr(err->message, "s3://") == NULL)
+        af_error_prefix(err, "%s: ", cli->args[0]); /* what passed through a file here is not there any more */
+    af_cli_backup_s3_close(s3);
+    return status;
+}
 
 static enum af_status restore(struct af_cli *cli, struct af_house *house, const struct af_transfer_watch *watch,
                               struct af_transfer_counts *counts, struct af_error *err)
 {
-    if (af_backup_is(cli->args[0])) {
+    const bool is_s3 = af_s3_is_name(cli->args[0]);
+    if (is_s3 || af_backup_is(cli->args[0])) {
         struct af_restore_options options = { .house = house, .dir = cli->args[0], .bucket = cli->bucket, .new_bucket = cli->new_bucket,
                                               .org = cli->org, .watch = *watch };
-        return af_restore(&options, counts, err);
+        return is_s3 ? restore_from_s3(cli, &options, counts, err) : af_restore(&options, counts, err);
     }
     struct af_import_options options = { .house = house, .dir = cli->args[0], .bucket = cli->bucket, .new_bucket = cli->new_bucket,
                                          .org = cli->org, .watch = *watch };
@@ -218,8 +327,14 @@ int af_cli_restore(struct af_cli *cli)
     int64_t start_ns = af_clock_mono_ns();
     const char *to = af_cli_target_url(cli->to);
     if (cli->arg_count != 1 || to == NULL)
-        return af_cli_usage_error(cli, "restore takes one directory with a backup, and --to a data directory or server");
-    if (!af_backup_is(cli->args[0]) && !af_import_is(cli->args[0])) {
+        return af_cli_usage_error(cli, "restore takes one directory, or s3://bucket/prefix, with a backup, and --to a data directory or "
+                                       "server");
+    const bool is_s3 = af_s3_is_name(cli->args[0]);
+    if (is_s3 && !af_cli_is_directory(to))
+        return af_cli_usage_error(cli, "a backup in S3 is restored into a data directory: to load it into %s, copy it to a "
+                                       "directory first (aws s3 sync)",
+                                  to);
+    if (!is_s3 && !af_backup_is(cli->args[0]) && !af_import_is(cli->args[0])) {
         (void)af_fail(&err, AF_ENOTFOUND, "%s is neither a backup (it has no *.manifest) nor the data directory of an InfluxDB",
                       cli->args[0]);
         return fail(cli, &err);

@@ -10,6 +10,11 @@
 enum { AF_SHA256_BYTES = 32, AF_MD5_BYTES = 16, AF_SHA1_BYTES = 20 };
 /* False: the library failed (no memory). */
 __attribute__((warn_unused_result)) bool af_sha256(struct af_slice bytes, uint8_t out[AF_SHA256_BYTES]);
+/* The same of bytes that come in pieces. NULL: no memory. `end` frees; out NULL: nobody wants to know. */
+struct af_sha256_run;
+struct af_sha256_run *af_sha256_begin(void);
+__attribute__((warn_unused_result)) bool af_sha256_add(struct af_sha256_run *run, struct af_slice bytes);
+bool af_sha256_end(struct af_sha256_run *run, uint8_t out[AF_SHA256_BYTES]);
 /* HMAC-SHA-256 of `bytes` under `key`. */
 __attribute__((warn_unused_result)) bool af_hmac_sha256(struct af_slice key, struct af_slice bytes, uint8_t out[AF_SHA256_BYTES]);
 /* MD5, which protects nothing and is what SQS and S3 check bodies with. False: no memory, or a library that must not know it (FIPS). */

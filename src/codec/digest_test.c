@@ -21,6 +21,22 @@ AF_TEST(sha256_vectors)
     AF_CHECK_STR(text, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+AF_TEST(sha256_of_pieces_is_that_of_the_whole)
+{
+    static const char text[] = "what do ya want for nothing? and a little more, past a block of sixty-four bytes";
+    uint8_t whole[AF_SHA256_BYTES], pieces[AF_SHA256_BYTES];
+    AF_CHECK(af_sha256(af_slice_of(text), whole));
+    for (size_t cut = 0; cut < sizeof text; cut++) {
+        struct af_sha256_run *run = af_sha256_begin();
+        AF_CHECK(run != NULL);
+        AF_CHECK(af_sha256_add(run, af_slice_make(text, cut)));
+        AF_CHECK(af_sha256_add(run, af_slice_make(text + cut, sizeof text - 1 - cut)));
+        AF_CHECK(af_sha256_end(run, pieces));
+        AF_CHECK(memcmp(whole, pieces, sizeof whole) == 0);
+    }
+    AF_CHECK(af_sha256_end(af_sha256_begin(), NULL));
+}
+
 AF_TEST(hmac_sha256_vectors)
 {
     uint8_t digest[AF_SHA256_BYTES];

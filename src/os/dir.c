@@ -129,6 +129,14 @@ static enum af_status make_one(const char *path, struct af_error *err)
     return af_os_fail(err, code, "make directory", path);
 }
 
+enum af_status af_dir_make_private(const char *path, struct af_error *err)
+{
+    if (mkdir(path, 0700) == 0)
+        return AF_OK;
+    int code = errno;
+    return code == EEXIST ? af_fail(err, AF_ECONFLICT, "%s is there already", path) : af_os_fail(err, code, "make directory", path);
+}
+
 enum af_status af_dir_make(const char *path, struct af_error *err)
 {
     char *copy = af_os_join(path, "", "");

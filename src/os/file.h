@@ -62,6 +62,8 @@ AF_MUST_CHECK enum af_status af_path_remove(const char *path, struct af_error *e
 /* and fsync of the directory */
 AF_MUST_CHECK enum af_status af_path_rename(const char *from, const char *to, struct af_error *err);
 AF_MUST_CHECK enum af_status af_dir_make(const char *path, struct af_error *err);   /* parents too; existing is fine */
+/* One that only its owner may enter, in a directory that is there. AF_ECONFLICT: something of the name is. */
+AF_MUST_CHECK enum af_status af_dir_make_private(const char *path, struct af_error *err);
 AF_MUST_CHECK enum af_status af_dir_sync(const char *path, struct af_error *err);
 
 /* Every regular file below `path`, depth first, names in bytewise order, symbolic links to files followed, to directories not.

@@ -268,6 +268,9 @@ AF_TEST(walk_is_sorted_and_skips_hidden_names)
     AF_CHECK_OK(af_dir_make(in_dir("t/b/deep/er/"), &err), err);
     AF_CHECK_OK(af_dir_make(in_dir("t/_temporary"), &err), err);
     AF_CHECK_OK(af_dir_make(in_dir("t//b"), &err), err);
+    AF_CHECK_OK(af_dir_make_private(in_dir("t/own"), &err), err);
+    AF_CHECK_FAILS(af_dir_make_private(in_dir("t/own"), &err), AF_ECONFLICT);
+    AF_CHECK_FAILS(af_dir_make_private(in_dir("t/absent/own"), &err), AF_ENOTFOUND);
     const char *names[] = { "t/c", "t/a", "t/B", "t/b/x", "t/b/deep/er/y", "t/_SUCCESS", "t/.crc", "t/_temporary/z" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         put(in_dir(names[i]), "");

@@ -4,7 +4,9 @@
  *     house/backup.tmp/BUCKET/SHARD/G-S.tsm      hard links, of one moment, tombstones applied (af_tsm_snapshot)
  *     DIR/TIME.sSHARD.tar.gz                     members DB/RP/SHARD/G-S.tsm: 1.x wants the four parts, 2.x looks at the last
  *     DIR/TIME.meta                              1.x's catalogue
- *     DIR/TIME.manifest                          written last; what 1.x and what 2.x look for, in one object
+ *     DIR/TIME.manifest                          written last; what 1.x and what 2.x look for, in one object, and sums of the archives
+ *
+ * Where the backup is elsewhere, each of them is handed on as soon as it is written, and removed here.
  */
 #include "base/alloc.h"
 #include "base/calendar.h"
@@ -21,7 +23,9 @@ struct backup {
     const char *scratch;             /* house/backup.tmp */
     struct af_portable content;      /* as 2.x sees it */
     struct af_portable content_v1;   /* the same shards, other names */
+    const char *manifest;            /* its path */
     uint64_t bytes_all;
+    struct af_buf sums;              /* "ARCHIVE":"SHA-256",... */
 };
 
 /* --- what there is ---------------------------------------------------------------------------------------------------------- */
@@ -104,6 +108,25 @@ static const struct af_tsm_shard_info *find_shard(const struct af_tsm_shard_info
     return NULL;
 }
 
+/* A file that is written goes where the backup is. */
+static enum af_status hand_on(struct backup *b, const char *path, struct af_error *err)
+{
+    const struct af_backup_elsewhere *elsewhere = b->options->elsewhere;
+    if (elsewhere == NULL)
+        return AF_OK;
+    AF_TRY(elsewhere->put(elsewhere->ctx, path, err));
+    return af_path_remove(path, err);
+}
+
+static enum af_status keep_archive(struct backup *b, const char *path, const char *name, struct af_error *err)
+{
+    char sum[TRANSFER_SUM_TEXT];
+    AF_TRY(transfer_sum(path, &b->options->watch, sum, err));
+    af_buf_printf(&b->sums, "%s\"%s\":\"%s\"", b->sums.len != 0 ? "," : "", name, sum);
+    AF_TRY(af_buf_check(&b->sums, "a manifest", err));
+    return hand_on(b, path, err);
+}
+
 static enum af_status pack_shard(struct backup *b, size_t bucket, const struct af_tsm_shard_info *shard, const char *dir,
                                  struct af_error *err)
 {
@@ -125,7 +148,7 @@ static enum af_status pack_shard(struct backup *b, size_t bucket, const struct a
     b->counts->bytes += pack.bytes;
     b->counts->bytes_packed += pack.bytes_packed;
     b->counts->shards++;
-    return AF_OK;
+    return keep_archive(b, archive, file, err);
 }
 
 static enum af_status pack_bucket(struct backup *b, size_t i, const char *dir, struct af_error *err)
@@ -188,19 +211,25 @@ static enum af_status print_manifest(struct backup *b, unsigned forms, struct af
                                      struct af_error *err)
 {
     const char *meta_path = file_path(b, "meta");
-    const char *path = file_path(b, "manifest");
-    if (meta_path == NULL || path == NULL)
+    if (meta_path == NULL)
         return af_fail_nomem(err, "a path");
     if ((forms & AF_BACKUP_V2) != 0)
         AF_TRY(af_portable_v2_print(&b->content, manifest, err));
     if ((forms & AF_BACKUP_V1) != 0) {
         AF_TRY(af_portable_v1_print(&b->content_v1, transfer_base_name(meta_path), more, meta, err));
         AF_TRY(af_file_write_atomic(meta_path, af_buf_slice(meta), false, err));
+        AF_TRY(hand_on(b, meta_path, err));
         join(manifest, more);
     }
+    af_buf_clear(more);
+    af_buf_printf(more, "{\"sha256\":{");
+    af_buf_append_slice(more, af_buf_slice(&b->sums));
+    af_buf_append_str(more, "}}");
+    join(manifest, more);
     AF_TRY(af_buf_check(manifest, "a manifest", err));
     AF_TRY(af_dir_sync(b->options->dir, err));
-    return af_file_write_atomic(path, af_buf_slice(manifest), false, err);
+    AF_TRY(af_file_write_atomic(b->manifest, af_buf_slice(manifest), false, err));
+    return hand_on(b, b->manifest, err);
 }
 
 static enum af_status write_manifest(struct backup *b, struct af_error *err)
@@ -217,9 +246,12 @@ static enum af_status write_manifest(struct backup *b, struct af_error *err)
     return status;
 }
 
-/* What a failed backup leaves is no backup, only bytes: away with it. */
+/* What a failed backup leaves is no backup, only bytes: away with it. The manifest first: it may be there although its writing failed at
+ * the very end, and must not be without its archives. */
 static void take_back(struct backup *b)
 {
+    if (af_path_remove(b->manifest, NULL) != AF_OK)
+        return;
     for (size_t i = 0; i < b->content.bucket_count; i++)
         for (size_t k = 0; k < b->content.buckets[i].shard_count; k++) {
             const char *path = transfer_path(&b->arena, b->options->dir, b->content.buckets[i].shards[k].file_name);
@@ -235,12 +267,14 @@ static enum af_status run(struct backup *b, struct af_error *err)
 {
     print_name(af_clock_now_ns(), b->counts->name);
     b->scratch = transfer_path(&b->arena, b->options->house->dir, "backup.tmp");
-    const char *manifest = file_path(b, "manifest");
-    if (b->scratch == NULL || manifest == NULL)
+    b->manifest = file_path(b, "manifest");
+    if (b->scratch == NULL || b->manifest == NULL)
         return af_fail_nomem(err, "a path");
     AF_TRY(af_dir_make(b->options->dir, err));
-    if (af_path_kind(manifest) != AF_PATH_NONE)
-        return af_fail(err, AF_ECONFLICT, "%s is there already", manifest);
+    if (af_path_kind(b->manifest) != AF_PATH_NONE)
+        return af_fail(err, AF_ECONFLICT, "%s is there already", b->manifest);
+    if (b->options->elsewhere != NULL)
+        AF_TRY(b->options->elsewhere->begin(b->options->elsewhere->ctx, b->counts->name, err));
     AF_TRY(af_dir_remove(b->scratch, err));
     AF_TRY(list_buckets(b, err));
     enum af_status status = AF_OK;
@@ -259,7 +293,9 @@ enum af_status af_backup(const struct af_backup_options *options, struct af_tran
     struct backup b = { .options = options, .counts = out };
     *out = (struct af_transfer_counts){ 0 };
     af_arena_init(&b.arena, SIZE_MAX / 2);
+    af_buf_init(&b.sums, 256 << 20);
     enum af_status status = run(&b, err);
+    af_buf_done(&b.sums);
     af_arena_done(&b.arena);
     return status;
 }

@@ -67,6 +67,7 @@ static enum af_status unpack_files(struct load *load, struct load_shard *s, stru
     s->dir = af_arena_printf(&load->arena, "%s/%" PRIu64, load->scratch, s->shard->id);
     if (s->archive == NULL || s->dir == NULL)
         return af_fail_nomem(err, "a path");
+    AF_TRY(transfer_sum_check(&load->backup, s->archive, &load->options->watch, err));
     AF_TRY(transfer_unpack(s->archive, s->shard->is_gzip, s->dir, &load->options->watch, err));
     load->counts->bytes_packed += s->shard->file_bytes;
     return check_files(load, s, err);
@@ -322,7 +323,7 @@ static enum af_status find_version(struct load *load, int *out, struct af_error 
     return status;
 }
 
-static enum af_status prepare(struct load *load, struct af_error *err)
+enum af_status load_open(struct load *load, struct af_error *err)
 {
     const struct af_bulkload_options *o = load->options;
     size_t len = strlen(o->url);
@@ -414,7 +415,7 @@ static enum af_status run(struct load *load, struct af_error *err)
     const struct af_bulkload_options *o = load->options;
     if (o->new_bucket != NULL && o->bucket == NULL)
         return af_fail(err, AF_EINVAL, "which bucket shall be called \"%s\"? Name the one in the backup, too", o->new_bucket);
-    AF_TRY(prepare(load, err));
+    AF_TRY(load_open(load, err));
     enum af_status status =
         o->house != NULL ? read_house(load, err) : transfer_manifest_read(o->dir, &load->arena, &load->backup, err);
     if (status == AF_OK)

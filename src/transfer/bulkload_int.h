@@ -48,6 +48,9 @@ struct load {
     uint64_t bytes_sent, bytes_all;
 };
 
+AF_MUST_CHECK enum af_status load_open(struct load *load, struct af_error *err); /* base, headers, http */
+/* 2.x: all buckets and shards that the server has, without files. */
+AF_MUST_CHECK enum af_status load_metadata(struct load *load, struct af_portable *out, struct af_error *err);
 const char *load_name(const struct load *load, const struct af_portable_bucket *bucket); /* there */
 /* Unpacked, checked and counted; tombstones are refused. `out` has bucket->shard_count places. */
 AF_MUST_CHECK enum af_status load_unpack(struct load *load, const struct af_portable_bucket *bucket, struct load_shard *out,

@@ -234,10 +234,9 @@ static enum af_status parse_metadata(struct load *load, const struct metadata *m
     return af_portable_v2_parse(af_slice_make(start, (size_t)((border != NULL ? border : end) - start)), &load->arena, out, err);
 }
 
-static enum af_status get_groups(struct load *load, uint64_t id, struct af_portable_bucket **out, struct af_error *err)
+enum af_status load_metadata(struct load *load, struct af_portable *out, struct af_error *err)
 {
     struct metadata m = { 0 };
-    struct af_portable all;
     struct af_http_answer answer;
     const char *url = af_arena_printf(&load->arena, "%s/api/v2/backup/metadata", load->base);
     if (url == NULL)
@@ -246,12 +245,18 @@ static enum af_status get_groups(struct load *load, uint64_t id, struct af_porta
     af_http_answer_init(&answer);
     const struct af_http_request request = { .method = "GET", .url = url, .headers = load->headers, .on_body = take_metadata, .ctx = &m,
                                              .cancel = load->options->watch.cancel };
-    enum af_status status = load_call(load, "asking for its shards", &request, &answer, err);
+    enum af_status status = load_call(load, "asking for its buckets and shards", &request, &answer, err);
     if (status == AF_OK)
-        status = parse_metadata(load, &m, &all, err);
+        status = parse_metadata(load, &m, out, err);
     af_http_answer_done(&answer);
     af_buf_done(&m.bytes);
-    AF_TRY(status);
+    return status;
+}
+
+static enum af_status get_groups(struct load *load, uint64_t id, struct af_portable_bucket **out, struct af_error *err)
+{
+    struct af_portable all;
+    AF_TRY(load_metadata(load, &all, err));
     for (size_t i = 0; i < all.bucket_count; i++)
         if (all.buckets[i].id == id) {
             *out = &all.buckets[i];

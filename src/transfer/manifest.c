@@ -119,8 +119,13 @@ enum af_status transfer_manifest_read(const char *dir, struct af_arena *arena, s
     AF_TRY(read_text(newest, arena, &text, err));
     enum af_status status = af_json_parse(text, arena, &json, err);
     if (status == AF_OK) {
-        out->is_v1 = af_json_get(json, "buckets") == NULL;
-        status = out->is_v1 ? read_v1(dir, m, text, arena, &out->content, err) : af_portable_v2_parse(text, arena, &out->content, err);
+        out->sums = af_json_get(json, "sha256");
+        const struct af_json *buckets = af_json_get(json, "buckets");
+        out->is_v1 = buckets == NULL;
+        if (buckets != NULL && buckets->kind != AF_JSON_ARRAY)
+            status = af_fail(err, AF_ECORRUPT, "\"buckets\" is no list");
+        else
+            status = out->is_v1 ? read_v1(dir, m, text, arena, &out->content, err) : af_portable_v2_parse(text, arena, &out->content, err);
     }
     if (status != AF_OK)
         af_error_prefix(err, "%s: ", newest);

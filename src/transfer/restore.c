@@ -45,8 +45,14 @@ static enum af_status unpack_shard(struct restore *r, const struct af_portable_s
     const char *archive = transfer_path(&r->arena, r->options->dir, transfer_base_name(shard->file_name));
     if (archive == NULL)
         return af_fail_nomem(err, "a path");
+    const struct af_backup_elsewhere *elsewhere = r->options->elsewhere;
+    if (elsewhere != NULL)
+        AF_TRY(elsewhere->get(elsewhere->ctx, archive, shard->file_bytes, err));
     transfer_show(&r->options->watch, "unpacking and checking", r->bytes_done, r->bytes_all);
+    AF_TRY(transfer_sum_check(&r->backup, archive, &r->options->watch, err));
     AF_TRY(transfer_unpack(archive, shard->is_gzip, dir, &r->options->watch, err));
+    if (elsewhere != NULL)
+        AF_TRY(af_path_remove(archive, err));
     r->counts->bytes_packed += shard->file_bytes;
     r->bytes_done += shard->file_bytes;
     return check_dir(r, dir, err);

@@ -23,6 +23,20 @@ struct af_transfer_watch {
 
 /* --- backup and restore ------------------------------------------------------------------------------------------------------- */
 
+/*
+ * A backup whose files are elsewhere (objects of S3). `dir` is then an empty directory of the caller's on its own, through which the
+ * archives pass one at a time. A backup that fails leaves it to the caller what to do with what was put.
+ */
+struct af_backup_elsewhere {
+    /* A backup of this name (20240101T000000Z) is begun. AF_ECONFLICT: there is one. */
+    enum af_status (*begin)(void *ctx, const char *name, struct af_error *err);
+    /* Keep this file, under the last part of its name. The manifest comes last. */
+    enum af_status (*put)(void *ctx, const char *path, struct af_error *err);
+    /* Make this file. `bytes`: what the manifest says of it, 0: nothing. The restore removes it. */
+    enum af_status (*get)(void *ctx, const char *path, uint64_t bytes, struct af_error *err);
+    void *ctx;
+};
+
 enum { AF_BACKUP_V1 = 1, AF_BACKUP_V2 = 2 };
 struct af_backup_options {
     struct af_house *house;
@@ -30,6 +44,7 @@ struct af_backup_options {
     const char *bucket;          /* NULL: all that are not the system's */
     const char *dir;             /* made if need be; other backups in it stay */
     unsigned forms;              /* who shall be able to read it besides us; 0: both */
+    const struct af_backup_elsewhere *elsewhere; /* begin and put; NULL: dir is the backup */
     struct af_transfer_watch watch;
 };
 struct af_transfer_counts {
@@ -55,6 +70,7 @@ struct af_restore_options {
     const char *bucket;          /* of the backup: its name; 1.x: db or db/rp. NULL: all */
     const char *new_bucket;      /* only with `bucket`: its name here */
     const char *org;             /* here; NULL: the one named in the backup if it is here, else the first */
+    const struct af_backup_elsewhere *elsewhere; /* get, for archives; manifests are in `dir`. NULL: all is */
     struct af_transfer_watch watch;
 };
 /* All archives are unpacked beside the data and checked, every block, before the first bucket is touched. A bucket that is there gets the
@@ -96,6 +112,12 @@ struct af_bulkload_options {
 /* A new bucket or database is made. 2.x also takes one that is there (what has equal times is overwritten), 1.x does not: AF_ECONFLICT.
  * Afterwards the values of every field in every shard are counted there: AF_ECORRUPT if one differs. */
 AF_MUST_CHECK enum af_status af_bulkload(const struct af_bulkload_options *options, struct af_transfer_counts *out, struct af_error *err);
+
+/* The other way: what a running InfluxDB 2.x has, through its backup API, into a house: every shard's archive is asked for and checked as a
+ * restore does, tombstones are applied. Of `options` url, token (an operator's), http, watch, bucket (NULL: all but the system's), org
+ * (NULL: the only one) and `dir`, an empty directory for archives on their way. */
+AF_MUST_CHECK enum af_status af_fetch(const struct af_bulkload_options *options, struct af_house *house, struct af_transfer_counts *out,
+                                      struct af_error *err);
 
 /* --- export ----------------------------------------------------------------------------------------------------------------- */
 

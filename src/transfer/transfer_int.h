@@ -56,12 +56,14 @@ AF_MUST_CHECK enum af_status transfer_read_archive(const char *archive, bool is_
 AF_MUST_CHECK enum af_status transfer_unpack(const char *archive, bool is_gzip, const char *dir, const struct af_transfer_watch *watch,
                                              struct af_error *err);
 
+struct af_json;
 /* --- manifest.c: what a backup directory says ------------------------------------------------------------------------------- */
 
 /* Buckets under the names they have in a house ("db" for policy autogen or the only one, else "db/rp"); in `arena`. */
 struct transfer_backup {
     struct af_portable content;
     bool is_v1;                  /* has no ids and organisations */
+    const struct af_json *sums;  /* archive -> SHA-256; NULL: not told */
 };
 AF_MUST_CHECK enum af_status transfer_manifest_read(const char *dir, struct af_arena *arena, struct transfer_backup *out,
                                                     struct af_error *err);
@@ -70,6 +72,15 @@ AF_MUST_CHECK enum af_status transfer_split_name(const char *name, struct af_are
                                                  const char **out_policy,
                                                  struct af_error *err);
 const char *transfer_join_name(struct af_arena *arena, const char *database, const char *policy);
+
+/* --- sum.c: SHA-256 of archives --------------------------------------------------------------------------------------------- */
+
+enum { TRANSFER_SUM_TEXT = 65 };
+AF_MUST_CHECK enum af_status transfer_sum(const char *path, const struct af_transfer_watch *watch, char out[TRANSFER_SUM_TEXT],
+                                          struct af_error *err);
+/* AF_ECORRUPT: the manifest says another one. */
+AF_MUST_CHECK enum af_status transfer_sum_check(const struct transfer_backup *backup, const char *archive,
+                                                const struct af_transfer_watch *watch, struct af_error *err);
 
 /* --- pour.c: points out of TSM files ---------------------------------------------------------------------------------------- */
 
