@@ -91,12 +91,16 @@ AF_MUST_CHECK enum af_status af_lambda_event_parse(struct af_slice json, struct 
  * loader   objects of an event into the target; partial batch answers; what is refused for good to the queue of failures
  * monitor  connect, write, query, days left of certificate and token: measured and published
  * scaler   class, tier and storage of an instance follow its load, or are proposed
+ * backup   backups made and dropped, restored for a test, and the last one before a destroy
  * query    the platform's direct query paths behind API Gateway
+ * provision  what Terraform cannot make: a parameter group, the first password replaced, buckets and tokens
  */
 struct af_lambda_function;
 AF_MUST_CHECK enum af_status af_lambda_loader_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_lambda_provision_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_lambda_scaler_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_lambda_monitor_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
+AF_MUST_CHECK enum af_status af_lambda_backup_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
 AF_MUST_CHECK enum af_status af_lambda_query_new(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
 /* An af_lambda_handler; ctx is the function. */
 enum af_status af_lambda_handle(void *function, const struct af_lambda_invocation *invocation, struct af_buf *answer, struct af_error *err);
@@ -108,5 +112,5 @@ AF_MUST_CHECK enum af_status af_lambda_main(const char *name, const bool *cancel
 /* The same for one event, outside of Lambda: no runtime API, no deadline. */
 AF_MUST_CHECK enum af_status af_lambda_once(const char *name, struct af_slice event, struct af_lambda_log *log, const bool *cancel,
                                             struct af_buf *answer, struct af_error *err);
-const char *af_lambda_names(void); /* "loader, monitor, query, scaler", for messages */
+const char *af_lambda_names(void); /* "loader, monitor, query, ...", for messages */
 #endif

@@ -10,12 +10,13 @@ static const struct {
     enum af_status (*make)(struct af_aws *aws, struct af_lambda_function **out, struct af_error *err);
 } functions[] = {
     { "loader", af_lambda_loader_new }, { "monitor", af_lambda_monitor_new }, { "query", af_lambda_query_new },
-    { "scaler", af_lambda_scaler_new },
+    { "scaler", af_lambda_scaler_new }, { "provision", af_lambda_provision_new },
+    { "backup", af_lambda_backup_new },
 };
 
 const char *af_lambda_names(void)
 {
-    return "loader, monitor, query, scaler";
+    return "loader, monitor, query, scaler, provision, backup";
 }
 
 enum af_status af_lambda_handle(void *function, const struct af_lambda_invocation *invocation, struct af_buf *answer, struct af_error *err)

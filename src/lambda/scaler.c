@@ -167,8 +167,9 @@ static void write_back(struct turn *t)
                       err.message);
 }
 
-/* Written down first: between the two, Terraform would ask for what we are about to do, never undo it. The state too: a scaler that dies
- * after the call must not act a second time. */
+/* Written down first: between the two, Terraform would ask for what we are about to do, never undo it. The state too, as unsure: of one
+ * who dies before the service has answered the next look tells whether it was done. It must not be done twice, and not be waited for in
+ * vain either. */
 static enum af_status act(struct turn *t, struct af_error *err)
 {
     const struct scaler_state before = t->state;
@@ -176,18 +177,19 @@ static enum af_status act(struct turn *t, struct af_error *err)
         t->state.changed_ns = t->now_ns;
     else
         t->state.stored_ns = t->now_ns;
+    t->state.is_unsure = true;
+    t->state.from = t->facts.size;
+    t->state.before_changed_ns = before.changed_ns;
+    t->state.before_stored_ns = before.stored_ns;
     AF_TRY(scaler_state_put(&t->journal, &t->state, err));
     enum af_status status = write_size(t, &t->decision.to, &t->refusal);
     if (status == AF_OK)
         status = update(t, &t->refusal);
     t->outcome = status == AF_OK ? "done" : "refused";
-    /* No answer; or a conflict, maybe with our own first attempt: was it done? What is written down stays, and the next look tells. */
-    if (status == AF_EIO || status == AF_ECONFLICT) {
-        t->state.is_unsure = true;
-        t->state.from = t->facts.size;
-        t->state.before_changed_ns = before.changed_ns;
-        t->state.before_stored_ns = before.stored_ns;
-    } else if (status != AF_OK) {
+    /* No answer; or a conflict, maybe with our own first attempt: was it done? What is written down stays, and the state unsure. */
+    if (status == AF_OK) {
+        t->state.is_unsure = false;
+    } else if (status != AF_EIO && status != AF_ECONFLICT) {
         t->state = before;
         write_back(t);
     }

@@ -385,7 +385,7 @@ class Docs(unittest.TestCase):
         return re.findall(pattern, open(os.path.join(ROOT, "src", "lambda", name)).read(), re.M)
 
     def test_the_environment(self):
-        in_code = [(n, d, who) for n, d, who in self.code("settings.def", r'^AF_X\((\w+),\s*"(.*?)",\s*"([LMQS]+)"\)')]
+        in_code = [(n, d, who) for n, d, who in self.code("settings.def", r'^AF_X\((\w+),\s*"(.*?)",\s*"([LMQSPB]+)"\)')]
         in_docs = [(n, d, "".join(w[0].upper() for w in who.split(", "))) for n, d, who in
                    self.table("lambda.md", r"^\| `([A-Z0-9_]+)` \| (?:`(.*?)`)? ?\| ([a-z, ]+) \|")]
         self.assertEqual(in_docs, in_code)
