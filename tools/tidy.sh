@@ -79,6 +79,7 @@ long_lines() { awk 'length($0) > 140 { print FILENAME ":" FNR ": " length($0) " 
 languages() { # no name of a query language below lang/
     for d in src/exec src/plan src/fn; do [ ! -d $d ] || grep -rniwE 'influxql|flux|tsql' $d; done
 }
+infra_docs() { command -v python3 >/dev/null || return 0; python3 tools/infra_docs.py --check; }
 limits_doc() { awk -f tools/limits.awk src/base/limits.h | diff -q - docs/limits.md >/dev/null || echo "docs/limits.md is old: make docs"; }
 readmes() { for d in src/*/ src/format/*/; do [ "$d" = src/format/ ] || [ -f "$d/README.md" ] || echo "$d has no README.md"; done; }
 marks() { grep -nE '\b(TODO|FIXME|XXX|HACK)\b' $files tools/* test/e2e/* 2>/dev/null | grep -v '^tools/tidy.sh'; }
@@ -100,6 +101,7 @@ check "files over 1,500 lines" long_files
 check "lines over 140 columns" long_lines
 check "languages below lang/" languages
 check "docs/limits.md" limits_doc
+check "READMEs of infra/" infra_docs
 check "a README in every folder" readmes
 check "unfinished marks" marks
 check "shell scripts" shells

@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,12 +74,22 @@ class Terraform:
             raise AssertionError(f"terraform {command}: exit {p.returncode}, not {status}\n{p.stdout[-6000:]}")
         return p.stdout
 
+    def start(self, command, *args):
+        """The program at work, in a process group of its own with its providers: kill(process) ends all of them at once."""
+        return subprocess.Popen([program(), command, "-no-color", *args], cwd=self.where(), env=self.env, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
     def variables(self, **values):
         with open(os.path.join(self.where(), "test.auto.tfvars.json"), "w") as f:
             json.dump(values, f)
 
     def where(self):
         return self.directory.name
+
+
+def kill(process):
+    """As if the machine had lost its power: nothing is finished, nothing written down."""
+    os.killpg(process.pid, signal.SIGKILL)
 
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -18,6 +18,8 @@ RIGHT = {
     "api": {"name": '"grid"', "influxdb_url": '"https://db:8086"', "token_secret_arn": SECRET, "zip": '"ZIP"', "subnet_ids": '["PRIVATE"]',
             "security_group_ids": '["sg-1"]', "callers": '["arn:aws:iam::123456789012:role/analyst"]'},
     "autoscaling": {"name": '"grid"', "zip": '"ZIP"', "instance": '{ id = "abc", arn = "arn:aws:timestream-influxdb:us-east-1:123456789012:db-instance/abc", class = "db.influx.large" }'},
+    "observability": {"name": '"grid"', "emails": '["a@b.co"]', "instance_name": '"grid"',
+                      "monitor": f'{{ zip = "ZIP", influxdb_url = "https://db:8086", token_secret_arn = {SECRET}, subnet_ids = ["PRIVATE"], security_group_ids = ["sg-1"] }}'},
     "cost": {"name": '"grid"', "emails": '["a@b.co"]', "monthly_budget": "100", "tag": '{ key = "project", value = "grid" }'},
 }
 # module, what is given instead, words of the message
@@ -58,8 +60,15 @@ BROKEN = [
     ("autoscaling", {"policy": "{ cooldown_up_s = 60 }"}, "cooldown_up_s 60"),
     ("autoscaling", {"policy": "{ budget_month = 500 }"}, "price_medium"),
     ("autoscaling", {"policy": '{ window = "sunday" }'}, "Sun:03:00"),
+    ("observability", {"emails": "[]"}, "reach nobody"),
+    ("observability", {"emails": '["a@b"]'}, "at least one address"),
+    ("observability", {"limits": "{ disk_percent = 100 }"}, "between 1 and 99"),
+    ("observability", {"storage_tier": '"gp3"'}, "T1, T2 or T3"),
+    ("observability", {"name": '"a-prefix-that-is-much-too-long-for-roles"'}, "3 to 24 characters"),
     ("cost", {"monthly_budget": "0"}, "more than nothing"),
     ("cost", {"emails": "[]"}, "reaches nobody"),
+    ("cost", {"other_tag_keys": '["afluxo:module"]'}, "only the payer's account"),
+    ("cost", {"activate_tag": "true", "other_tag_keys": '["aws:region"]'}, "none of AWS's own"),
 ]
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -143,6 +144,73 @@ class Scaler(unittest.TestCase):
         self.assertEqual(self.size()["class"], "db.influx.large")
         self.assertEqual([a["outcome"] for a in self.audits()], ["refused"])
         self.assertEqual(self.run_scaler()["outcome"], "done")  # and it is no cooldown
+
+    def test_whatever_the_service_refuses_with_nothing_is_left_behind(self):
+        self.feed(CPUUtilization=95)
+        for error in ("ValidationException", "ResourceNotFoundException", "ServiceQuotaExceededException", "AccessDeniedException"):
+            with self.subTest(error=error):
+                plane.fault("UpdateDbInstance", error=error, count=1)
+                said = self.run_scaler()
+                self.assertEqual(said["outcome"], "refused", said)
+                self.assertIn(error, said["refusal"])
+                self.assertEqual(self.size()["class"], "db.influx.large")
+                self.assertNotIn(f"scaler/{self.id}/lock", self.keys())
+        self.assertEqual(self.instance()["dbInstanceType"], "db.influx.large")
+        self.assertEqual(self.run_scaler()["outcome"], "done")  # none of them is a cooldown
+
+    def test_who_does_not_see_the_instance_does_nothing(self):
+        self.feed(CPUUtilization=95)
+        plane.fault("GetDbInstance", error="AccessDeniedException", count=1)
+        process = self.run_scaler(wait=False)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, out)
+        self.assertIn("AccessDeniedException", err)
+        self.assertEqual((plane.requests("UpdateDbInstance"), self.size()["class"]), ([], "db.influx.large"))
+        self.assertNotIn(f"scaler/{self.id}/lock", self.keys())
+        self.assertEqual(self.run_scaler()["outcome"], "done")
+
+    def killed(self, arrives):
+        """A scaler that dies when its wish is written down, and the service was asked (`arrives`) or not."""
+        plane.fault("UpdateDbInstance", delay=2, count=1, **({"lost": "after"} if arrives else {"lost": "before"}))
+        process = self.run_scaler(wait=False)
+        for _ in range(200):
+            if self.size()["class"] == "db.influx.xlarge":
+                break
+            time.sleep(0.05)
+        time.sleep(0.5)  # its call is on the way
+        process.kill()
+        process.wait()
+        time.sleep(2)    # and has arrived by now, or never will
+        self.assertIn(f"scaler/{self.id}/lock", self.keys())
+        self.assertEqual(self.run_scaler()["outcome"], "locked")
+        self.s3.put_object(Bucket=BUCKET, Key=f"scaler/{self.id}/lock", Body=json.dumps({"who": "gone", "from_ns": 1, "until_ns": 2}))
+
+    def test_killed_before_the_service_was_asked_the_next_does_it(self):
+        self.feed(CPUUtilization=95)
+        self.killed(arrives=False)
+        said = self.run_scaler("advise")
+        self.assertEqual(said["outcome"], "advised", said)
+        self.assertEqual(self.size()["class"], "db.influx.large")  # the wish was taken back: Terraform must not do it in between
+        said = self.run_scaler()
+        self.assertEqual((said["outcome"], self.size()["class"]), ("done", "db.influx.xlarge"), said)
+
+    def test_killed_after_the_service_was_asked_it_is_done_once(self):
+        self.feed(CPUUtilization=95)
+        self.killed(arrives=True)
+        self.assertEqual(self.run_scaler()["outcome"], "held")  # it is at work
+        plane.advance(3700)
+        said = self.run_scaler()
+        self.assertEqual((said["decision"], said["outcome"], self.size()["class"]), ("class-up", "held", "db.influx.xlarge"), said)
+        self.assertEqual(self.instance()["dbInstanceType"], "db.influx.xlarge")
+
+    def test_half_of_the_measures_are_enough_for_what_they_say(self):
+        self.feed(CPUUtilization=95)  # memory, disk, operations and writes say nothing
+        said = self.run_scaler("advise")
+        self.assertEqual((said["decision"], said["memory"], said["disk"]), ("class-up", None, None), said)
+
+    def test_what_is_not_measured_is_not_quiet(self):
+        self.feed(MemoryUtilization=10, DiskUtilization=10)  # no processor
+        self.assertEqual(self.run_scaler("advise", policy={"window": "Mon:00:00-Sun:23:59"})["decision"], "stay")
 
     def test_a_conflict_may_be_with_oneself(self):
         """The first attempt arrives, its answer is lost, the second finds the instance at work: that is no refusal to be taken back."""

@@ -7,14 +7,10 @@ provider "aws" {
   }
 }
 
-data "aws_availability_zones" "here" {
-  state = "available"
-}
-
 module "network" {
   source              = "../../modules/network"
   name                = var.name
-  availability_zones  = slice(data.aws_availability_zones.here.names, 0, 1)
+  availability_zones  = var.availability_zones
   interface_endpoints = ["sqs", "secretsmanager", "monitoring", "logs"]
   flow_log_days       = 0
 }
@@ -29,19 +25,30 @@ module "influxdb" {
   allowed_security_groups = { functions = module.network.client_security_group_id }
 }
 
-# Tokens are put in by hand here (docs/infra/README.md); example production lets the provisioning step do it.
-resource "aws_secretsmanager_secret" "token" {
-  for_each                = toset(["loader", "monitor"])
-  name                    = "${var.name}/token/${each.key}"
-  description             = "InfluxDB's token of the ${each.key}: {\"token\": \"...\", \"expires\": \"2027-01-31\"}"
-  recovery_window_in_days = 0
+# A new password in place of the first one, the monitor's bucket, a token for each function.
+module "provision" {
+  source             = "../../modules/provision"
+  name               = var.name
+  zip                = var.zip
+  recovery_days      = 0
+  subnet_ids         = module.network.subnet_ids
+  security_group_ids = [module.network.client_security_group_id]
+  tokens = {
+    loader  = { write = ["energy_data"] }
+    monitor = { read = ["afluxo_monitor"], write = ["afluxo_monitor"] }
+  }
+  instance = {
+    url              = module.influxdb.url
+    org              = module.influxdb.organization
+    admin_secret_arn = module.influxdb.admin_secret_arn
+  }
 }
 
 module "ingest" {
   source             = "../../modules/ingest"
   name               = var.name
   influxdb_url       = module.influxdb.url
-  token_secret_arn   = aws_secretsmanager_secret.token["loader"].arn
+  token_secret_arn   = module.provision.token_secret_arns["loader"]
   zip                = var.zip
   subnet_ids         = module.network.subnet_ids
   security_group_ids = [module.network.client_security_group_id]
@@ -57,7 +64,7 @@ module "observability" {
   monitor = {
     zip                = var.zip
     influxdb_url       = module.influxdb.url
-    token_secret_arn   = aws_secretsmanager_secret.token["monitor"].arn
+    token_secret_arn   = module.provision.token_secret_arns["monitor"]
     failures_queue_url = module.ingest.queue_urls.failures
     failures_queue_arn = module.ingest.queue_arns.failures
     subnet_ids         = module.network.subnet_ids

@@ -7,16 +7,15 @@ provider "aws" {
   }
 }
 
-data "aws_availability_zones" "here" {
-  state = "available"
-}
-
 data "aws_caller_identity" "me" {}
 data "aws_partition" "here" {}
 
 # --- key of bucket, queues, logs and topics ----------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109:a key's own policy: * is this key, and its account must be able to administer it
+  #checkov:skip=CKV_AWS_111:the same
+  #checkov:skip=CKV_AWS_356:the same
   statement {
     sid       = "Administration" # without it the key would be nobody's; IAM policies of the account say who it is
     actions   = ["kms:*"]
@@ -54,7 +53,7 @@ resource "aws_kms_key" "this" {
 module "network" {
   source             = "../../modules/network"
   name               = var.name
-  availability_zones = slice(data.aws_availability_zones.here.names, 0, 2)
+  availability_zones = var.availability_zones
   kms_key_arn        = aws_kms_key.this.arn
 }
 
@@ -66,16 +65,29 @@ module "influxdb" {
   storage_gib             = 400
   multi_az                = true
   scaler_owns_size        = true
+  parameter_group_id      = module.provision.parameter_group_id
   vpc_id                  = module.network.vpc_id
   subnet_ids              = module.network.subnet_ids
   allowed_security_groups = { functions = module.network.client_security_group_id }
 }
 
-resource "aws_secretsmanager_secret" "token" {
-  for_each    = toset(["loader", "monitor", "query"])
-  name        = "${var.name}/token/${each.key}"
-  description = "InfluxDB's token of the ${each.key}: {\"token\": \"...\", \"expires\": \"2027-01-31\"}"
-  kms_key_id  = aws_kms_key.this.arn
+# The parameter group before the instance; in it a new password, buckets and tokens, replaced every month.
+module "provision" {
+  source             = "../../modules/provision"
+  name               = var.name
+  zip                = var.zip
+  subnet_ids         = module.network.subnet_ids
+  security_group_ids = [module.network.client_security_group_id]
+  encryption         = { kms_key_arn = aws_kms_key.this.arn }
+  parameter_group    = { parameters = { queryConcurrency = 32, queryQueueSize = 256, pprofDisabled = true } }
+  rotation_days      = 30
+  instance = {
+    id               = module.influxdb.id
+    arn              = module.influxdb.arn
+    url              = module.influxdb.url
+    org              = module.influxdb.organization
+    admin_secret_arn = module.influxdb.admin_secret_arn
+  }
 }
 
 # --- in and out ---------------------------------------------------------------------------------------------------------------------
@@ -84,7 +96,7 @@ module "ingest" {
   source             = "../../modules/ingest"
   name               = var.name
   influxdb_url       = module.influxdb.url
-  token_secret_arn   = aws_secretsmanager_secret.token["loader"].arn
+  token_secret_arn   = module.provision.token_secret_arns["loader"]
   zip                = var.zip
   subnet_ids         = module.network.subnet_ids
   security_group_ids = [module.network.client_security_group_id]
@@ -95,12 +107,30 @@ module "api" {
   source             = "../../modules/api"
   name               = var.name
   influxdb_url       = module.influxdb.url
-  token_secret_arn   = aws_secretsmanager_secret.token["query"].arn
+  token_secret_arn   = module.provision.token_secret_arns["query"]
   zip                = var.zip
   callers            = var.callers
   subnet_ids         = module.network.subnet_ids
   security_group_ids = [module.network.client_security_group_id]
   encryption         = { kms_key_arn = aws_kms_key.this.arn }
+}
+
+# --- backups: every night, restored and compared every Sunday, and the last one when all of this is destroyed ------------------------
+
+module "backup" {
+  source             = "../../modules/backup"
+  name               = var.name
+  zip                = var.zip
+  subnet_ids         = module.network.subnet_ids
+  security_group_ids = [module.network.client_security_group_id]
+  encryption         = { kms_key_arn = aws_kms_key.this.arn }
+  restore_test       = { token_secret_arn = module.provision.token_secret_arns["query"] }
+  instance = {
+    id  = module.influxdb.id
+    arn = module.influxdb.arn
+    url = module.influxdb.url
+    org = module.influxdb.organization
+  }
 }
 
 # --- watching, scaling, paying --------------------------------------------------------------------------------------------------------
@@ -114,11 +144,12 @@ module "observability" {
   queues        = module.ingest.queues
   api           = { name = module.api.api_name, stage = module.api.stage, function = module.api.query, log_group = module.api.query_log_group }
   scaler        = { name = module.autoscaling.scaler, log_group = module.autoscaling.scaler_log_group }
+  backup        = { name = module.backup.function, log_group = module.backup.log_group }
   encryption    = { kms_key_arn = aws_kms_key.this.arn }
   monitor = {
     zip                = var.zip
     influxdb_url       = module.influxdb.url
-    token_secret_arn   = aws_secretsmanager_secret.token["monitor"].arn
+    token_secret_arn   = module.provision.token_secret_arns["monitor"]
     failures_queue_url = module.ingest.queue_urls.failures
     failures_queue_arn = module.ingest.queue_arns.failures
     subnet_ids         = module.network.subnet_ids

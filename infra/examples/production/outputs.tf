@@ -14,8 +14,13 @@ output "influxdb_url" {
 }
 
 output "token_secrets" {
-  description = "Secrets that wait for their tokens."
-  value       = { for name, secret in aws_secretsmanager_secret.token : name => secret.name }
+  description = "Secrets of the tokens."
+  value       = module.provision.token_secret_names
+}
+
+output "admin_secret" {
+  description = "ARN of the secret with the administrator's password."
+  value       = module.provision.admin_secret_arn
 }
 
 output "grafana_dashboard" {

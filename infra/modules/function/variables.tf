@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "handler" {
-  description = "Which of afluxo's functions: loader, monitor, query or scaler."
+  description = "Which of afluxo's functions: loader, monitor, query, scaler, provision ..."
   type        = string
   nullable    = false
 }

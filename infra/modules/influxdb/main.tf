@@ -11,6 +11,7 @@ locals {
 }
 
 resource "aws_ssm_parameter" "size" {
+  #checkov:skip=CKV2_AWS_34:a class, a tier and a number are no secret
   count          = var.scaler_owns_size ? 1 : 0
   name           = "/afluxo/${var.name}/size"
   description    = "Class, tier and storage of the instance ${var.name}, as its scaler last decided"
@@ -70,6 +71,7 @@ locals {
 # --- who may connect ------------------------------------------------------------------------------------------------------------
 
 resource "aws_security_group" "database" {
+  #checkov:skip=CKV2_AWS_5:the instance has it, a resource that the scan does not know
   name_prefix = "${var.name}-influxdb-"
   description = "InfluxDB ${var.name}"
   vpc_id      = var.vpc_id
@@ -216,6 +218,7 @@ locals {
 }
 
 resource "aws_cloudformation_stack" "encrypted" {
+  #checkov:skip=CKV_AWS_124:Terraform itself waits for the stack and says how it ended
   count              = var.encryption == null ? 0 : 1
   name               = "${var.name}-influxdb"
   template_body      = jsonencode(local.stack)

@@ -27,9 +27,15 @@ output "name" {
   value       = var.name
 }
 
+output "organization" {
+  description = "InfluxDB's organisation."
+  value       = var.organization
+}
+
 output "url" {
-  description = "What INFLUXDB_URL is set to."
+  description = "What INFLUXDB_URL is set to. Who is told it may connect, from the first moment to the last."
   value       = "https://${local.made.endpoint}:${var.port}"
+  depends_on  = [aws_vpc_security_group_ingress_rule.groups, aws_vpc_security_group_ingress_rule.cidrs, aws_vpc_security_group_egress_rule.groups]
 }
 
 output "admin_secret_arn" {

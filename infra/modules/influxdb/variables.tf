@@ -165,8 +165,7 @@ variable "port" {
   nullable    = false
   default     = 8086
   validation {
-    condition = (var.port >= 1024 && var.port <= 65535 && !contains([2375, 2376, 8090, 51678, 51679, 51680], var.port)
-    && !(var.port >= 7788 && var.port <= 7799))
+    condition     = var.port >= 1024 && var.port <= 65535 && !contains(concat([2375, 2376, 8090, 51678, 51679, 51680], range(7788, 7800)), var.port)
     error_message = "port ${var.port}: 1024 to 65535, but not 2375, 2376, 7788-7799, 8090 or 51678-51680, which the service keeps for itself."
   }
 }

@@ -4,8 +4,11 @@ output "vpc_id" {
 }
 
 output "subnet_ids" {
-  description = "Private subnets, in the order of the zones."
+  description = "Private subnets, in the order of the zones, with a way to AWS: who is in them comes after the endpoints and goes before them."
   value       = [for zone in var.availability_zones : aws_subnet.private[zone].id]
+  # A function that Terraform calls at its end must still reach what it ends.
+  depends_on = [aws_vpc_endpoint.interface, aws_vpc_endpoint.s3, aws_route_table_association.private, aws_vpc_security_group_egress_rule.clients_to_endpoints,
+  aws_vpc_security_group_egress_rule.clients_to_s3, aws_vpc_security_group_ingress_rule.endpoints_from_clients]
 }
 
 output "client_security_group_id" {
@@ -16,4 +19,9 @@ output "client_security_group_id" {
 output "route_table_id" {
   description = "Route table of the private subnets."
   value       = aws_route_table.private.id
+}
+
+output "s3_endpoint_id" {
+  description = "Gateway endpoint of S3."
+  value       = aws_vpc_endpoint.s3.id
 }

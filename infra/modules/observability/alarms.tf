@@ -1,4 +1,4 @@
-# Every alarm is a row. What is missing counts as stated in the row: `breaching` for the heartbeat alone, `notBreaching` for counts of
+# Every alarm is a row. What is missing counts as stated in the row: `breaching` for heartbeats alone, `notBreaching` for counts of
 # errors, `missing` (the state stays) for measures that come and go.
 
 locals {
@@ -80,7 +80,17 @@ locals {
     is = ">", limit = 0, minutes = 15, over = 1, of = 1, missing = "notBreaching", what = "The service refused a change of size" }
   }
 
-  alarms    = merge(local.of_database, local.of_service, local.of_loader, local.of_queues, local.of_api, local.of_scaler)
+  # Backups that stop make no noise: silence is an alarm here, too.
+  of_backup = var.backup == null ? {} : {
+    backup-old = { group = "data", namespace = var.namespace, metric = "BackupAgeHours", dimensions = { Function = var.backup.name }, statistic = "Maximum"
+    is = ">", limit = var.limits.backup_hours, minutes = 60, over = 3, of = 3, missing = "breaching", what = "The newest backup is old, or nobody looks" }
+    restore-test-failed = { group = "data", namespace = var.namespace, metric = "RestoreTestOk", dimensions = { Function = var.backup.name }, statistic = "Minimum"
+    is = "<", limit = 1, minutes = 60, over = 1, of = 1, missing = "notBreaching", what = "What was restored is not what was there" }
+    restore-test-old = { group = "data", namespace = var.namespace, metric = "RestoreTestAgeHours", dimensions = { Function = var.backup.name }, statistic = "Maximum"
+    is = ">", limit = var.limits.restore_test_hours, minutes = 60, over = 1, of = 1, missing = "missing", what = "No restore test succeeded for long" }
+  }
+
+  alarms    = merge(local.of_database, local.of_service, local.of_loader, local.of_queues, local.of_api, local.of_scaler, local.of_backup)
   operators = { "<" = "LessThanThreshold", ">" = "GreaterThanThreshold" }
 
   # What a group is called when it pages, and which other group explains it away.
@@ -188,7 +198,7 @@ resource "aws_cloudwatch_composite_alarm" "root" {
   depends_on        = [aws_cloudwatch_metric_alarm.each, aws_cloudwatch_metric_alarm.disk_full_soon, aws_cloudwatch_metric_alarm.queue_grows]
 }
 
-# Silent while what they hang on is in alarm itself.
+# Silent while what they hang on is in alarm itself, and a quarter of an hour longer: alarms of 3 periods of 5 minutes still look back at it.
 resource "aws_cloudwatch_composite_alarm" "behind" {
   for_each          = { for group, value in local.paging : group => value if length(value.behind) > 0 }
   alarm_name        = "${var.name}-${each.key}"
@@ -200,7 +210,7 @@ resource "aws_cloudwatch_composite_alarm" "behind" {
   actions_suppressor {
     alarm            = aws_cloudwatch_composite_alarm.root[each.value.behind[0]].alarm_name
     wait_period      = 120
-    extension_period = 180
+    extension_period = 900
   }
   depends_on = [aws_cloudwatch_metric_alarm.each, aws_cloudwatch_metric_alarm.disk_full_soon, aws_cloudwatch_metric_alarm.queue_grows]
 }

@@ -110,7 +110,8 @@ module "schedule" {
 
 locals {
   logs = merge({ monitor = module.monitor.log_group }, var.loader == null ? {} : { loader = var.loader.log_group },
-  var.api == null ? {} : { query = var.api.log_group }, var.scaler == null ? {} : { scaler = var.scaler.log_group })
+    var.api == null ? {} : { query = var.api.log_group }, var.scaler == null ? {} : { scaler = var.scaler.log_group },
+  var.backup == null ? {} : { backup = var.backup.log_group })
 }
 
 resource "aws_cloudwatch_log_metric_filter" "errors" {

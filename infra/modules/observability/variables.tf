@@ -82,6 +82,12 @@ variable "scaler" {
   default     = null
 }
 
+variable "backup" {
+  description = "The function of the backups: its name and log group; without restore tests, raise limits.restore_test_hours."
+  type        = object({ name = string, log_group = string })
+  default     = null
+}
+
 variable "bucket" {
   description = "InfluxDB's bucket whose series are counted."
   type        = string
@@ -123,6 +129,8 @@ variable "limits" {
     tls_days           = optional(number, 30)
     token_days         = optional(number, 14)
     api_errors_percent = optional(number, 1)
+    backup_hours       = optional(number, 30)
+    restore_test_hours = optional(number, 216)
   })
   nullable = false
   default  = {}

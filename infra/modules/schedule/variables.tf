@@ -22,6 +22,12 @@ variable "function_arn" {
   nullable    = false
 }
 
+variable "input" {
+  description = "The event, JSON; null: what the scheduler sends by itself."
+  type        = string
+  default     = null
+}
+
 variable "max_age_s" {
   description = "A start that could not be made is given up after so long: the next one comes anyway."
   type        = number
