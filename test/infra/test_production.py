@@ -135,7 +135,8 @@ class Production(applied.Checks, unittest.TestCase):
         there = set(world.left())
         self.assertLessEqual({"wafv2 WebACLs", "apigateway items", "budgets", "anomaly monitors", "anomaly subscriptions", "ec2 FlowLogs",
                               "events Rules", "ssm Parameters", "kms Keys"}, there)
-        infra.run("destroy", "-auto-approve")
+        said = " ".join(infra.run("destroy", "-auto-approve").split())
+        self.assertIn("What AWS keeps of grid: the backup final-grid-..., until you delete it;", said)
         self.assertTrue(applied.nothing_in_state(infra))
         left = world.left()
         keys = left.pop("kms Keys")  # until their waiting time is over

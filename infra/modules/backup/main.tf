@@ -174,6 +174,29 @@ resource "aws_lambda_invocation" "final" {
   })
 }
 
+# A destroy says what it cannot take away: the function's answer stands in its log alone.
+resource "terraform_data" "stays" {
+  input = {
+    text = join(" ", compact([
+      "What AWS keeps of ${var.name}:",
+      var.final_backup ? "the backup final-${var.name}-..., until ${var.final_retention_days == null ? "you delete it" : "${var.final_retention_days} days are over"};" : "",
+      var.keep_backups ? "the other backups ${var.name}-..., for ${var.retention_days} days;" : "",
+      "backups made by hand;",
+      "parameter groups, which nothing can delete;",
+      "the role AWSServiceRoleForTimestreamInfluxDB;",
+      "keys and secrets until their waiting time is over.",
+      "See: aws timestream-influxdb list-db-backups",
+    ]))
+  }
+  provisioner "local-exec" {
+    when    = destroy
+    command = "echo \"$STAYS\""
+    environment = {
+      STAYS = self.input.text
+    }
+  }
+}
+
 # --- by the clock ------------------------------------------------------------------------------------------------------------------
 
 module "schedule" {

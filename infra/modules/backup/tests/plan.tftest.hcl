@@ -64,3 +64,15 @@ run "a_restore_test_without_a_way_to_the_instance_is_refused" {
   }
   expect_failures = [var.restore_test]
 }
+
+run "a_destroy_says_what_stays" {
+  command = plan
+  variables {
+    final_retention_days = 90
+    keep_backups         = true
+  }
+  assert {
+    condition     = strcontains(terraform_data.stays.input.text, "the backup final-grid-..., until 90 days are over; the other backups grid-..., for 35 days;")
+    error_message = "The last backup, and those that are kept."
+  }
+}
