@@ -326,15 +326,11 @@ static enum af_status build_url(struct attempt *a, struct af_error *err)
 
 static enum af_status hash_body(struct attempt *a, struct af_slice *out, struct af_error *err)
 {
-    static const char hex[] = "0123456789abcdef";
     uint8_t digest[AF_SHA256_BYTES];
     char *text = af_arena_alloc(&a->arena, 2 * AF_SHA256_BYTES);
     if (text == NULL || !af_sha256(a->request->body, digest))
         return af_fail_nomem(err, "a request");
-    for (size_t i = 0; i < AF_SHA256_BYTES; i++) {
-        text[2 * i] = hex[digest[i] >> 4];
-        text[2 * i + 1] = hex[digest[i] & 15];
-    }
+    (void)af_hex_print(text, digest, sizeof digest);
     *out = af_slice_make(text, 2 * AF_SHA256_BYTES);
     return AF_OK;
 }

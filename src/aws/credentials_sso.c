@@ -10,6 +10,7 @@
 #include "aws/aws_int.h"
 #include "base/calendar.h"
 #include "base/limits.h"
+#include "base/numbers.h"
 #include "codec/digest.h"
 #include "format/json/json.h"
 #include "net/url.h"
@@ -167,7 +168,6 @@ static enum af_status take_token(struct sso *sso, struct af_aws *aws, struct af_
 
 static enum af_status take_settings(struct sso *sso, struct af_aws *aws, struct af_error *err)
 {
-    static const char hex[] = "0123456789abcdef";
     char section[512], name[2 * AF_SHA1_BYTES + 1];
     const char *home = af_aws_variable(aws, "HOME");
     uint8_t digest[AF_SHA1_BYTES];
@@ -186,11 +186,7 @@ static enum af_status take_settings(struct sso *sso, struct af_aws *aws, struct 
                        is_new ? " in sso-session " : "", is_new ? sso->session : "");
     if (home == NULL || !af_sha1(af_slice_of(is_new ? sso->session : sso->start_url), digest))
         return af_fail(err, AF_EUNAUTH, "profile %s: no home directory to look for its token in", sso->profile);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        name[2 * i] = hex[digest[i] >> 4];
-        name[2 * i + 1] = hex[digest[i] & 15];
-    }
-    name[sizeof name - 1] = '\0';
+    *af_hex_print(name, digest, sizeof digest) = '\0';
     (void)snprintf(sso->path, sizeof sso->path, "%s/.aws/sso/cache/%s.json", home, name);
     return AF_OK;
 }

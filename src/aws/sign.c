@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/calendar.h"
 #include "base/limits.h"
+#include "base/numbers.h"
 #include "codec/digest.h"
 #include "net/url.h"
 #include <stdio.h>
@@ -19,12 +20,7 @@
 
 static void to_hex(const uint8_t *bytes, size_t len, char *out)
 {
-    static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < len; i++) {
-        out[2 * i] = hex[bytes[i] >> 4];
-        out[2 * i + 1] = hex[bytes[i] & 15];
-    }
-    out[2 * len] = '\0';
+    *af_hex_print(out, bytes, len) = '\0';
 }
 
 static enum af_status hash_hex(struct af_slice bytes, char out[65], struct af_error *err)

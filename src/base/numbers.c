@@ -81,6 +81,17 @@ static unsigned __int128 magnitude_of(__int128 value)
 
 enum { SCALE_PLAIN_MAX = 38 }; /* what 128-bit decimals can have; the text of others would not fit 48 bytes */
 
+char *af_hex_print(char *dst, const void *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < len; i++) {
+        *dst++ = digits[at[i] >> 4];
+        *dst++ = digits[at[i] & 15];
+    }
+    return dst;
+}
+
 char *af_decimal_print(char *dst, __int128 unscaled, unsigned scale)
 {
     if (unscaled < 0)

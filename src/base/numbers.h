@@ -24,6 +24,9 @@ char *af_u64_print(char *dst, uint64_t value);
 /* Exactly `digits` digits with leading zeros (value < 10^digits). */
 char *af_u64_print_padded(char *dst, uint64_t value, unsigned digits);
 
+/* Two lower-case hexadecimal digits a byte. */
+char *af_hex_print(char *dst, const void *bytes, size_t len);
+
 /* A decimal 128-bit integer with `scale` digits after the point: 12345, 2 -> "123.45". Room for 48 bytes. */
 char *af_decimal_print(char *dst, __int128 unscaled, unsigned scale);
 

@@ -591,3 +591,11 @@ AF_TEST(decimals)
         AF_CHECK_F64(af_decimal_to_f64(unscaled, scale), want);
     }
 }
+
+AF_TEST(bytes_in_hexadecimal)
+{
+    char text[16] = "";
+    AF_CHECK(af_hex_print(text, "\x00\x7f\x80\xff\x1a", 5) == text + 10);
+    AF_CHECK_STR(text, "007f80ff1a");
+    AF_CHECK(af_hex_print(text, NULL, 0) == text);
+}

@@ -145,12 +145,13 @@ const struct af_cli_command af_cli_commands[] = {
       "check looks at, and its limits: docs/doctor.md. Exit status 1 when a check failed. --timeout: for each answer, 5s unless "
       "given.\n\nFor example:\nafluxo doctor --from https://influx.example:8086 --org ons-energy --bucket energy_data --aws",
       af_cli_doctor },
-    { "lambda", "loader|monitor|query|scaler|provision [--once [EVENT]]", "be a function of AWS Lambda, on the custom runtime",
+    { "lambda", "loader|monitor|query|scaler|provision|backup [--once [EVENT]]", "be a function of AWS Lambda, on the custom runtime",
       "once " COMMON,
       "Takes invocations from AWS_LAMBDA_RUNTIME_API. loader: the objects of an event of S3, SQS, SNS or EventBridge go into InfluxDB. "
       "monitor: connects, writes a point and reads it back, measures that and publishes it. query: the platform's direct queries "
-      "behind API Gateway. scaler: the size of an instance follows its load. provision: what Terraform cannot make of one. All are "
-      "configured by their environment (docs/lambda.md). function.zip, which make lambda builds, is the same in one static file.\n\n"
+      "behind API Gateway. scaler: the size of an instance follows its load. provision: what Terraform cannot make of one. backup: "
+      "backups, tests that they can be restored, and the last one. All are configured by their environment (docs/lambda.md). "
+      "function.zip, which make lambda builds, is the same in one static file.\n\n"
       "With --once, outside of Lambda: one event, from the file EVENT (- is standard input), and its answer on standard output.\n\n"
       "For example:\n"
       "INFLUXDB_URL=http://localhost:8086 INFLUXDB_TOKEN=... afluxo lambda monitor --once",

@@ -100,17 +100,11 @@ static char *put_value(char *at, const struct af_column *col, size_t row)
 
 static void append_hex(struct af_buf *out, struct af_slice bytes)
 {
-    static const char hex[] = "0123456789abcdef";
     char *at = bytes.len < SIZE_MAX / 4 ? af_buf_reserve(out, 2 * bytes.len + 2) : NULL;
     if (at == NULL)
         return;
     *at++ = '"';
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
-        *at++ = hex[c >> 4];
-        *at++ = hex[c & 15];
-    }
-    *at = '"';
+    *af_hex_print(at, bytes.ptr, bytes.len) = '"';
     out->len += 2 * bytes.len + 2;
 }
 

@@ -9,6 +9,7 @@
  *
  * The service changes and deletes no group: what is not wanted any more stays, and the answer to a delete says so.
  */
+#include "base/numbers.h"
 #include "codec/digest.h"
 #include "lambda/provision_int.h"
 #include "os/clock.h"
@@ -45,13 +46,11 @@ static bool is_name(const char *name)
 enum af_status provision_group_name(struct af_slice prefix, struct af_slice parameters, char out[PROVISION_GROUP_BYTES],
                                     struct af_error *err)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t digest[AF_SHA256_BYTES];
     char hex[DIGEST_DIGITS + 1] = "";
     if (!af_sha256(parameters, digest))
         return af_fail_nomem(err, "a digest");
-    for (size_t i = 0; i < DIGEST_DIGITS; i++)
-        hex[i] = digits[digest[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15];
+    *af_hex_print(hex, digest, DIGEST_DIGITS / 2) = '\0';
     if (prefix.len > PROVISION_GROUP_BYTES - DIGEST_DIGITS - 2 || memchr(prefix.ptr != NULL ? prefix.ptr : "", 0, prefix.len) != NULL)
         return af_fail(err, AF_EINVAL, "prefix: the name of a parameter group ends at 64 characters, and a digest of %d stands behind the "
                                        "prefix", DIGEST_DIGITS);

@@ -6,6 +6,7 @@
  * Secrets Manager takes a client token as the new version's id, and refuses one that exists with other contents. So each version has one
  * successor: whoever repeats himself makes no second one, and of two who read the same version one is refused.
  */
+#include "base/numbers.h"
 #include "codec/digest.h"
 #include "lambda/provision_int.h"
 #include <stdio.h>
@@ -94,7 +95,6 @@ enum af_status provision_secret_read(struct af_secrets *secrets, const char *nam
 
 static enum af_status successor(const char *name, const char *version, char out[65], struct af_error *err)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t digest[AF_SHA256_BYTES];
     struct af_buf text;
     af_buf_init(&text, SECRET_BYTES_MAX);
@@ -103,9 +103,7 @@ static enum af_status successor(const char *name, const char *version, char out[
     af_buf_done(&text);
     if (!is_made)
         return af_fail_nomem(err, "a version");
-    for (size_t i = 0; i < 64; i++)
-        out[i] = digits[digest[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15];
-    out[64] = '\0';
+    *af_hex_print(out, digest, sizeof digest) = '\0';
     return AF_OK;
 }
 

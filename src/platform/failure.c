@@ -167,19 +167,16 @@ void platform_failure_open(struct platform_failure *failure, enum af_status stat
 
 void platform_uuid(char out[37])
 {
-    static const char hex[] = "0123456789abcdef";
     unsigned char bytes[16];
-    size_t at = 0;
     af_random_bytes(bytes, sizeof bytes);
     bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
     bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
     for (size_t i = 0; i < sizeof bytes; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
-            out[at++] = '-';
-        out[at++] = hex[bytes[i] >> 4];
-        out[at++] = hex[bytes[i] & 15];
+            *out++ = '-';
+        out = af_hex_print(out, &bytes[i], 1);
     }
-    out[at] = '\0';
+    *out = '\0';
 }
 
 static void put_text(struct af_buf *out, const char *key, const char *text)

@@ -10,6 +10,7 @@
  * The first that is there counts, also when it is wrong. Sessions live in memory only, as hashes-to-be-guessed of 256 random bits.
  */
 #include "base/alloc.h"
+#include "base/numbers.h"
 #include "os/clock.h"
 #include "server/core.h"
 #include <strings.h>
@@ -208,16 +209,12 @@ static void make_room_locked(struct af_server *server)
 
 enum af_status af_session_new(struct af_server *server, uint64_t user, struct af_arena *arena, const char **out_key, struct af_error *err)
 {
-    static const char hex[] = "0123456789abcdef";
     unsigned char random[SESSION_KEY_BYTES / 2];
     struct session *session = af_alloc_zero(1, sizeof *session);
     if (session == NULL)
         return af_fail_nomem(err, "a session");
     af_random_bytes(random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++) {
-        session->key[2 * i] = hex[random[i] >> 4];
-        session->key[2 * i + 1] = hex[random[i] & 15];
-    }
+    (void)af_hex_print(session->key, random, sizeof random);
     *out_key = af_arena_copy(arena, af_slice_of(session->key));
     if (*out_key == NULL) {
         af_free(session);

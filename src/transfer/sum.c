@@ -3,6 +3,7 @@
  *
  * gzip's and TSM's own checks find damage; this finds another archive of the same name.
  */
+#include "base/numbers.h"
 #include "codec/digest.h"
 #include "format/json/json.h"
 #include "os/file.h"
@@ -39,7 +40,6 @@ static enum af_status sum(struct af_file_input *in, struct af_arena *arena, cons
 
 enum af_status transfer_sum(const char *path, const struct af_transfer_watch *watch, char out[TRANSFER_SUM_TEXT], struct af_error *err)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t digest[AF_SHA256_BYTES];
     struct af_file_input *in;
     struct af_arena arena;
@@ -50,11 +50,7 @@ enum af_status transfer_sum(const char *path, const struct af_transfer_watch *wa
     af_file_input_close(in);
     if (status != AF_OK)
         return status;
-    for (size_t i = 0; i < sizeof digest; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
-    }
-    out[TRANSFER_SUM_TEXT - 1] = '\0';
+    *af_hex_print(out, digest, sizeof digest) = '\0';
     return AF_OK;
 }
 

@@ -6,6 +6,7 @@
  *     FLOAT16     IEEE 754 binary16, LE
  */
 #include "base/calendar.h"
+#include "base/numbers.h"
 #include "format/parquet/parquet_int.h"
 
 enum { JULIAN_EPOCH = 2440588 };
@@ -90,11 +91,9 @@ double af_pq_convert_f16(const uint8_t *src)
 
 void af_pq_convert_uuid(const uint8_t *src, char dst[36])
 {
-    static const char digits[] = "0123456789abcdef";
     for (unsigned i = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *dst++ = '-';
-        *dst++ = digits[src[i] >> 4];
-        *dst++ = digits[src[i] & 15];
+        dst = af_hex_print(dst, &src[i], 1);
     }
 }
