@@ -171,7 +171,8 @@ check-extra:
 	@BUILD=$(BUILD) tools/test.sh extra
 # Terraform itself is in no registry that install.sh uses: without it these tests fail and say so.
 infra:
-	@tools/install.sh core test extra policy
+	@tools/install.sh core influxdb test extra policy
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/afluxo $(BUILD)/afluxo-asan
 	@BUILD=$(BUILD) tools/test.sh infra
 check-all:
 	@$(MAKE) --no-print-directory test
